@@ -1,0 +1,546 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * KVM virtual machine introspection: what the rest of KVM x86 calls, first, and
+ * what the files of this directory share.
+ *
+ * Lock order: vcpu->mutex > slots_lock > kvm_vmi.lock > mmu_lock.  Whoever holds
+ * kvm_vmi.lock never takes slots_lock or kvm->lock and never waits for
+ * kvm->srcu.  See Documentation/virt/kvm/x86/vmi.rst.
+ */
+#ifndef ARCH_X86_KVM_VMI_H
+#define ARCH_X86_KVM_VMI_H
+
+#include <linux/kvm_host.h>
+#include <linux/kvm_vmi.h>
+
+struct kvm_page_fault;
+struct x86_emulate_ctxt;
+struct x86_exception;
+
+/* What kvm_vmi_emulated_*() return when the target is not guest memory. */
+#define KVM_VMI_NOT_MEMORY	(-1)
+
+#ifdef CONFIG_KVM_VMI
+
+#include <linux/irq_work.h>
+#include <linux/maple_tree.h>
+#include <linux/memcontrol.h>
+#include <linux/mutex.h>
+#include <linux/srcu.h>
+#include <linux/wait.h>
+#include <linux/workqueue.h>
+#include <linux/xarray.h>
+#include <uapi/linux/kvm_vmi.h>
+
+struct kvm_vmi_change;
+
+enum kvm_vmi_layer_id {
+	KVM_VMI_LAYER_DAEMON,	/* set by kfunc */
+	KVM_VMI_LAYER_VMM,	/* reserved for the VMM's own interface */
+	KVM_VMI_NR_LAYERS
+};
+
+enum kvm_vmi_counter {
+	KVM_VMI_COUNT_VIOLATIONS,
+	KVM_VMI_COUNT_DENIED,
+	KVM_VMI_COUNT_ALLOWED,
+	KVM_VMI_COUNT_SKIPPED,
+	KVM_VMI_COUNT_BAD_VERDICTS,
+	KVM_VMI_COUNT_UNEMULATABLE,
+	KVM_VMI_COUNT_OPENED,
+	KVM_VMI_COUNT_KVM_WRITES,
+	KVM_VMI_NR_COUNTERS
+};
+
+/**
+ * struct kvm_vmi_rule_entry - a rule of the table
+ * @id: its key
+ * @flags: KVM_VMI_RULE_*, READ_ONCE()/WRITE_ONCE()
+ * @action: as in struct kvm_vmi_rule, DEFAULT already replaced
+ * @dflt: as in struct kvm_vmi_rule, DEFAULT already replaced
+ * @on_reset: &enum kvm_vmi_on_reset
+ * @deadline_ms: reserved
+ * @cookie: the owner's
+ * @counter: by &enum kvm_vmi_counter; see struct kvm_vmi_rule_info
+ * @rcu: readers look rules up under RCU
+ *
+ * Parameters change one by one under kvm_vmi.lock: a violation that races with
+ * a change sees the old value or the new one of each, all of them legal.
+ */
+struct kvm_vmi_rule_entry {
+	u32 id;
+	u32 flags;
+	u8 action[KVM_VMI_NR_ACTIONS];
+	u8 dflt;
+	u8 on_reset;
+	u32 deadline_ms;
+	u64 cookie;
+	atomic64_t counter[KVM_VMI_NR_COUNTERS];
+	struct rcu_head rcu;
+};
+
+/**
+ * struct kvm_vmi_layer - the rights one party has set
+ * @map: gfn to entry, see map.c; changed under kvm_vmi.lock, read under RCU
+ * @rules: rule id to &struct kvm_vmi_rule_entry; likewise
+ * @nr_rules: entries of @rules
+ * @nr_runs: entries of @map
+ */
+struct kvm_vmi_layer {
+	struct maple_tree map;
+	struct xarray rules;
+	unsigned int nr_rules;
+	unsigned long nr_runs;
+};
+
+enum kvm_vmi_admission_state {
+	KVM_VMI_ADMITTED,
+	KVM_VMI_WAITING,	/* for admission, or for its deadline */
+	KVM_VMI_REJECTED,	/* the deadline has passed, mode closed */
+};
+
+/**
+ * struct kvm_vmi - a VM as introspection sees it
+ * @kvm: the VM
+ * @id: never reused
+ * @start_time: of the VMM's thread group leader, ns of CLOCK_BOOTTIME
+ * @cgroup_id: of the VMM in the default hierarchy, 0 if there is none
+ * @pid: the VMM's thread group, a reference
+ * @uid: the VMM's effective uid when it created the VM
+ * @memcg: what the map is charged to, a reference or NULL
+ * @lock: serializes changes of the layers, @open and @unsupported
+ * @layers: see struct kvm_vmi_layer
+ * @aliases: gfns whose memory other gfns reach too, see alias.c
+ * @regs_lock: one snapshot of registers at a time
+ * @open: gfns whose protection is suspended, and until when (jiffies)
+ * @open_work: closes them
+ * @changes: of rules and rights; what was granted before is not afterwards
+ * @marks: runs of @aliases
+ * @active: the map has been used; never cleared.  Set before the first entry
+ *	becomes visible
+ * @ready: @active is settled, and no emulator is left that has not seen it
+ * @unsupported: takes no map (SEV, TDX, private memory)
+ * @activate_work: sets @active and @ready
+ * @activated: wakes who waits for it
+ * @generation: resets
+ * @protected: the boot CPU has been in protected mode since the last reset
+ * @shutdown: KVM has turned its shutdown into INIT since it was last in protected mode
+ * @violations: raised so far, the source of &kvm_vmi_violation.seq
+ * @bad_verdicts: counter
+ * @admission: &enum kvm_vmi_admission_state
+ * @expired: admission ended by its deadline
+ * @deadline: of admission, jiffies; 0 before the first KVM_RUN
+ * @admission_wq: where KVM_RUN waits
+ * @announced: the attachment of programs that knows this VM
+ * @kill_irq: kills the VM from where not even work can be queued
+ * @kill_work: the next step of that
+ * @put_work: drops references from where the last one cannot be dropped
+ * @puts: how many
+ */
+struct kvm_vmi {
+	struct kvm *kvm;
+	u64 id;
+	u64 start_time;
+	u64 cgroup_id;
+	struct pid *pid;
+	kuid_t uid;
+	struct mem_cgroup *memcg;
+
+	struct mutex lock;	/* layers, aliases, open, unsupported */
+	struct mutex regs_lock;
+	struct kvm_vmi_layer layers[KVM_VMI_NR_LAYERS];
+	struct maple_tree aliases;
+	struct xarray open;
+	struct delayed_work open_work;
+	u64 changes;
+	unsigned int marks;
+
+	bool active;
+	bool ready;
+	bool unsupported;
+	struct work_struct activate_work;
+	wait_queue_head_t activated;
+
+	u64 generation;
+	bool protected;
+	bool shutdown;
+	atomic64_t violations;
+	atomic64_t bad_verdicts;
+
+	u8 admission;
+	bool expired;
+	unsigned long deadline;
+	wait_queue_head_t admission_wq;
+
+	atomic64_t announced;
+	struct irq_work kill_irq;
+	struct work_struct kill_work;
+	struct work_struct put_work;
+	atomic_t puts;
+};
+
+static_assert(KVM_VMI_NR_VERDICTS <= 32 && KVM_VMI_NR_KINDS <= 32);
+
+/* Does this VM have, or has it had, a map?  Nothing but a NOP until one has. */
+static __always_inline bool kvm_vmi_active(struct kvm *kvm)
+{
+	return static_branch_unlikely(&kvm_vmi_key) && READ_ONCE(kvm->arch.vmi->active);
+}
+
+/* ---- what KVM calls ---- */
+
+int kvm_vmi_init(void);
+void kvm_vmi_exit(void);
+int kvm_vmi_init_vm(struct kvm *kvm);
+void kvm_vmi_pre_destroy_vm(struct kvm *kvm);
+void kvm_vmi_destroy_vm(struct kvm *kvm);
+int kvm_vmi_forbid(struct kvm *kvm);
+int __kvm_vmi_prepare_memory_region(struct kvm *kvm, const struct kvm_memory_slot *new);
+void kvm_vmi_commit_memory_region(struct kvm *kvm, const struct kvm_memory_slot *new,
+				  enum kvm_mr_change change);
+
+void kvm_vmi_set_cr0(struct kvm_vcpu *vcpu, unsigned long cr0);
+void kvm_vmi_load_sregs(struct kvm_vcpu *vcpu, unsigned long cr0, const struct kvm_segment *cs);
+void kvm_vmi_shutdown(struct kvm_vcpu *vcpu);
+int __kvm_vmi_admission(struct kvm_vcpu *vcpu);
+void kvm_vmi_serve_regs(struct kvm_vcpu *vcpu);
+
+int __kvm_vmi_page_fault(struct kvm_vcpu *vcpu, struct kvm_page_fault *fault);
+int kvm_vmi_handle_fault(struct kvm_vcpu *vcpu, gpa_t cr2_or_gpa, void *insn, int insn_len);
+u32 kvm_vmi_write_map(struct kvm_vmi *vmi, gfn_t gfn);
+bool __kvm_vmi_hugepage_allowed(struct kvm *kvm, gfn_t gfn, int level);
+int kvm_vmi_emulated_write(struct x86_emulate_ctxt *ctxt, gva_t gva, const void *val,
+			   unsigned int bytes, struct x86_exception *exception);
+int kvm_vmi_emulated_cmpxchg(struct x86_emulate_ctxt *ctxt, gva_t gva, const void *old,
+			     const void *new, unsigned int bytes,
+			     struct x86_exception *exception);
+int kvm_vmi_write_guest_virt(struct kvm_vcpu *vcpu, gva_t gva, const void *val,
+			     unsigned int bytes, u64 access, bool emulator,
+			     struct x86_exception *exception);
+void __kvm_vmi_begin_emulation(struct kvm_vcpu *vcpu);
+bool __kvm_vmi_task_switch_denied(struct kvm_vcpu *vcpu);
+bool __kvm_vmi_emulation_failed(struct kvm_vcpu *vcpu, int emulation_type, int *ret);
+bool __kvm_vmi_emulated_exception(struct kvm_vcpu *vcpu, int *ret);
+
+/* On the vCPU's thread, the vCPU loaded; some request may be pending. */
+static inline void kvm_vmi_serve_requests(struct kvm_vcpu *vcpu)
+{
+	if (kvm_check_request(KVM_REQ_VMI_REGS, vcpu))
+		kvm_vmi_serve_regs(vcpu);
+}
+
+/*
+ * A slot is about to come, or to move: what it shares with others is marked
+ * before a vCPU can use it.  slots_lock held.  0 or -ENOSPC.
+ */
+static inline int kvm_vmi_prepare_memory_region(struct kvm *kvm,
+						const struct kvm_memory_slot *new)
+{
+	return kvm_vmi_active(kvm) ? __kvm_vmi_prepare_memory_region(kvm, new) : 0;
+}
+
+/* May this vCPU run?  0, -EINTR (call again) or -EPERM.  No lock but vcpu->mutex. */
+static inline int kvm_vmi_admission(struct kvm_vcpu *vcpu)
+{
+	if (likely(READ_ONCE(vcpu->kvm->arch.vmi->admission) == KVM_VMI_ADMITTED))
+		return 0;
+	return __kvm_vmi_admission(vcpu);
+}
+
+/**
+ * kvm_vmi_page_fault - is this fault a matter of the access map?
+ * @vcpu: the vCPU
+ * @fault: with gfn and slot filled in, before anything is mapped
+ *
+ * Return: %RET_PF_CONTINUE if not; %RET_PF_VMI if so, and
+ * kvm_vmi_handle_fault() does the rest; %RET_PF_WRITE_PROTECTED for a prefetch.
+ */
+static __always_inline int kvm_vmi_page_fault(struct kvm_vcpu *vcpu,
+					      struct kvm_page_fault *fault)
+{
+	if (!kvm_vmi_active(vcpu->kvm))
+		return 0;
+	return __kvm_vmi_page_fault(vcpu, fault);
+}
+
+/* May a SPTE that maps @gfn be writable?  Any context, mmu_lock held. */
+static __always_inline bool kvm_vmi_may_write(struct kvm *kvm, gfn_t gfn)
+{
+	if (!kvm_vmi_active(kvm))
+		return true;
+	return kvm_vmi_write_map(kvm->arch.vmi, gfn) == KVM_VMI_WRITE_ALL;
+}
+
+/* May one SPTE of @level map the frames around @gfn?  mmu_lock held. */
+static __always_inline bool kvm_vmi_hugepage_allowed(struct kvm *kvm, gfn_t gfn, int level)
+{
+	if (!kvm_vmi_active(kvm))
+		return true;
+	return __kvm_vmi_hugepage_allowed(kvm, gfn, level);
+}
+
+/*
+ * An instruction begins to be emulated, or with @again goes on after the VMM has
+ * served a device: what was said of the one before no longer counts.
+ */
+static __always_inline void kvm_vmi_begin_emulation(struct kvm_vcpu *vcpu, bool again)
+{
+	if (kvm_vmi_active(vcpu->kvm) && !again)
+		__kvm_vmi_begin_emulation(vcpu);
+}
+
+/* Has a store of the task switch just emulated been denied, and that been dealt with? */
+static __always_inline bool kvm_vmi_task_switch_denied(struct kvm_vcpu *vcpu)
+{
+	return kvm_vmi_active(vcpu->kvm) && __kvm_vmi_task_switch_denied(vcpu);
+}
+
+/* The save area of SMM, which the CPU writes outside the guest's reach, is exempt. */
+static __always_inline void kvm_vmi_exempt(struct kvm_vcpu *vcpu, bool exempt)
+{
+	/* Not behind the key, which may change in between. */
+	vcpu->arch.vmi.exempt = exempt;
+}
+
+/* Is the address that the emulator was given a page table's, not the operand's? */
+static __always_inline bool kvm_vmi_fault_is_walk(struct kvm_vcpu *vcpu)
+{
+	return kvm_vmi_active(vcpu->kvm) && vcpu->arch.vmi.walk;
+}
+
+/* The emulator gave up.  True if it was a matter of the map, *@ret as for KVM_RUN. */
+static __always_inline bool kvm_vmi_emulation_failed(struct kvm_vcpu *vcpu,
+						     int emulation_type, int *ret)
+{
+	return kvm_vmi_active(vcpu->kvm) &&
+	       __kvm_vmi_emulation_failed(vcpu, emulation_type, ret);
+}
+
+/* The emulator raised an exception.  True if that stands for a verdict. */
+static __always_inline bool kvm_vmi_emulated_exception(struct kvm_vcpu *vcpu, int *ret)
+{
+	return kvm_vmi_active(vcpu->kvm) && __kvm_vmi_emulated_exception(vcpu, ret);
+}
+
+/* ---- vm.c ---- */
+
+struct kvm *kvm_vmi_get(u64 id);
+struct kvm *kvm_vmi_next(u64 after);
+void kvm_vmi_put(struct kvm *kvm);
+int kvm_vmi_activate(struct kvm *kvm);
+void kvm_vmi_kill(struct kvm *kvm);
+void kvm_vmi_info(struct kvm_vmi *vmi, struct kvm_vmi_vm_info *info);
+unsigned int kvm_vmi_maxphyaddr(struct kvm *kvm);
+
+/* ---- admission.c ---- */
+
+void kvm_vmi_admission_init(struct kvm_vmi *vmi);
+void kvm_vmi_admit(struct kvm_vmi *vmi);
+int kvm_vmi_set_admission(u32 mode, u32 deadline_ms);
+void kvm_vmi_get_admission(u32 *mode, u32 *deadline_ms);
+
+/* ---- map.c ---- */
+
+/**
+ * struct kvm_vmi_owner - a rule's claim on a frame
+ * @rule: its id
+ * @write: sub-pages that it lets be written
+ * @rights: KVM_VMI_RIGHT_*
+ */
+struct kvm_vmi_owner {
+	u32 rule;
+	u32 write;
+	u8 rights;
+};
+
+void kvm_vmi_map_init(struct kvm_vmi *vmi);
+void kvm_vmi_map_destroy(struct kvm_vmi *vmi);
+int kvm_vmi_map_apply(struct kvm_vmi *vmi, struct kvm_vmi_layer *layer,
+		      struct kvm_vmi_change *change, const struct kvm_vmi_range *range,
+		      bool set);
+u32 kvm_vmi_map_entry_owners(void *entry, struct kvm_vmi_owner *owners);
+u32 kvm_vmi_map_peek_owners(void *entry, struct kvm_vmi_owner *one,
+			    const struct kvm_vmi_owner **ret);
+bool kvm_vmi_map_next(struct kvm_vmi_layer *layer, u64 gfn, u64 *ret_first, u64 *ret_last,
+		      void **ret_entry);
+int kvm_vmi_map_get(struct kvm_vmi_layer *layer, u64 gfn, struct kvm_vmi_range *ranges,
+		    unsigned int nr);
+
+/* A change under way: what to store back should it fail. */
+struct kvm_vmi_undo {
+	u64 first;
+	u64 last;
+	void *entry;
+};
+
+struct kvm_vmi_change {
+	struct kvm_vmi_undo *undo;
+	unsigned int nr;
+	unsigned int max;
+};
+
+void kvm_vmi_change_commit(struct kvm_vmi_change *change);
+void kvm_vmi_change_rollback(struct kvm_vmi *vmi, struct kvm_vmi_layer *layer,
+			     struct kvm_vmi_change *change);
+
+/* ---- rule.c ---- */
+
+int kvm_vmi_rules_check(const struct kvm_vmi_rule *rules, unsigned int nr);
+int kvm_vmi_rules_set(struct kvm_vmi *vmi, struct kvm_vmi_layer *layer,
+		      const struct kvm_vmi_rule *rules, unsigned int nr);
+int kvm_vmi_rule_next(struct kvm_vmi_layer *layer, u32 after, struct kvm_vmi_rule_info *info);
+void kvm_vmi_rule_erase(struct kvm_vmi_layer *layer, u32 id);
+void kvm_vmi_rules_destroy(struct kvm_vmi_layer *layer);
+bool kvm_vmi_rule_armed(struct kvm_vmi_layer *layer, u32 id);
+bool kvm_vmi_stricter(const struct kvm_vmi_speaker *a, const struct kvm_vmi_speaker *b);
+bool kvm_vmi_speaker(struct kvm_vmi *vmi, gfn_t gfn, u32 mask, struct kvm_vmi_speaker *ret);
+u32 kvm_vmi_look(struct kvm_vmi *vmi, gfn_t gfn, u32 mask, struct kvm_vmi_speaker *ret);
+void kvm_vmi_count(struct kvm_vmi *vmi, const struct kvm_vmi_speaker *s, u32 counters);
+
+/* ---- access.c ---- */
+
+int kvm_vmi_set_rules(struct kvm *kvm, const struct kvm_vmi_rule *rules, unsigned int nr);
+int kvm_vmi_clear_rule(struct kvm *kvm, u32 id);
+int kvm_vmi_change_access(struct kvm *kvm, const struct kvm_vmi_range *ranges,
+			  unsigned int nr, bool set);
+void kvm_vmi_reset(struct kvm *kvm);
+void kvm_vmi_bracket_start(struct kvm *kvm, gfn_t first, gfn_t last);
+void kvm_vmi_bracket_end(struct kvm *kvm);
+
+extern struct srcu_struct kvm_vmi_store_srcu;
+
+/* ---- alias.c ---- */
+
+typedef bool (*kvm_vmi_alias_fn)(struct kvm_vmi *vmi, gfn_t gfn, void *arg);
+
+bool kvm_vmi_find_aliases(struct kvm *kvm);
+bool kvm_vmi_has_alias(struct kvm_vmi *vmi, gfn_t first, gfn_t last);
+void kvm_vmi_walk_aliases(struct kvm_vmi *vmi, gfn_t gfn, kvm_vmi_alias_fn fn, void *arg);
+void kvm_vmi_zap_run(struct kvm_vmi *vmi, gfn_t first, gfn_t last, bool recover);
+
+/* ---- open.c ---- */
+
+void kvm_vmi_open_init(struct kvm_vmi *vmi);
+void kvm_vmi_open_destroy(struct kvm_vmi *vmi);
+void kvm_vmi_close_pages(struct kvm_vmi *vmi, gfn_t first, gfn_t last);
+bool kvm_vmi_open_page(struct kvm_vmi *vmi, gfn_t gfn, u32 legal);
+bool kvm_vmi_is_open(struct kvm_vmi *vmi, gfn_t first, gfn_t last);
+
+/* ---- violation.c ---- */
+
+/* A verdict beyond those of programs: the page was opened, the guest goes on. */
+#define KVM_VMI_OPENED	KVM_VMI_NR_VERDICTS
+
+u32 kvm_vmi_subpages(unsigned int offset, unsigned int len);
+void kvm_vmi_describe(struct kvm_vcpu *vcpu, struct kvm_vmi_violation *v, u32 kind, gpa_t gpa);
+u32 kvm_vmi_raise(struct kvm_vcpu *vcpu, struct kvm_vmi_violation *v,
+		  const struct kvm_vmi_speaker *s);
+void kvm_vmi_deny(struct kvm_vcpu *vcpu);
+int kvm_vmi_unemulatable(struct kvm_vcpu *vcpu, gpa_t gpa);
+
+/* ---- emulate.c ---- */
+
+bool kvm_vmi_decode(struct kvm_vcpu *vcpu, u32 *ret_len);
+int kvm_vmi_skip(struct kvm_vcpu *vcpu);
+
+/* ---- memory.c, regs.c ---- */
+
+int kvm_vmi_read(struct kvm *kvm, gpa_t gpa, void *buf, u32 len);
+int kvm_vmi_regs(struct kvm *kvm, u32 vcpu_id, struct kvm_vmi_regs *regs);
+
+/* ---- ops.c ---- */
+
+void kvm_vmi_announce(struct kvm_vmi *vmi);
+void kvm_vmi_tell_reset(struct kvm_vmi *vmi);
+void kvm_vmi_tell_destroyed(struct kvm_vmi *vmi);
+u32 kvm_vmi_ask(struct kvm_vcpu *vcpu, const struct kvm_vmi_violation *v);
+void kvm_vmi_register_ops(void);
+
+/* ---- kfunc.c ---- */
+
+void kvm_vmi_register_kfuncs(void);
+
+#else /* !CONFIG_KVM_VMI */
+
+static inline bool kvm_vmi_active(struct kvm *kvm) { return false; }
+static inline int kvm_vmi_init(void) { return 0; }
+static inline void kvm_vmi_exit(void) {}
+static inline int kvm_vmi_init_vm(struct kvm *kvm) { return 0; }
+static inline void kvm_vmi_pre_destroy_vm(struct kvm *kvm) {}
+static inline void kvm_vmi_destroy_vm(struct kvm *kvm) {}
+static inline int kvm_vmi_forbid(struct kvm *kvm) { return 0; }
+
+static inline int kvm_vmi_prepare_memory_region(struct kvm *kvm,
+						const struct kvm_memory_slot *new)
+{
+	return 0;
+}
+
+static inline void kvm_vmi_commit_memory_region(struct kvm *kvm,
+						const struct kvm_memory_slot *new,
+						enum kvm_mr_change change) {}
+static inline void kvm_vmi_set_cr0(struct kvm_vcpu *vcpu, unsigned long cr0) {}
+static inline void kvm_vmi_load_sregs(struct kvm_vcpu *vcpu, unsigned long cr0,
+				      const struct kvm_segment *cs) {}
+static inline void kvm_vmi_shutdown(struct kvm_vcpu *vcpu) {}
+static inline void kvm_vmi_begin_emulation(struct kvm_vcpu *vcpu, bool again) {}
+static inline bool kvm_vmi_task_switch_denied(struct kvm_vcpu *vcpu) { return false; }
+static inline void kvm_vmi_exempt(struct kvm_vcpu *vcpu, bool exempt) {}
+static inline int kvm_vmi_admission(struct kvm_vcpu *vcpu) { return 0; }
+static inline void kvm_vmi_serve_requests(struct kvm_vcpu *vcpu) {}
+
+static inline int kvm_vmi_page_fault(struct kvm_vcpu *vcpu, struct kvm_page_fault *fault)
+{
+	return 0;
+}
+
+static inline int kvm_vmi_handle_fault(struct kvm_vcpu *vcpu, gpa_t cr2_or_gpa, void *insn,
+				       int insn_len)
+{
+	return -EIO;
+}
+
+static inline bool kvm_vmi_may_write(struct kvm *kvm, gfn_t gfn) { return true; }
+
+static inline bool kvm_vmi_hugepage_allowed(struct kvm *kvm, gfn_t gfn, int level)
+{
+	return true;
+}
+
+static inline bool kvm_vmi_fault_is_walk(struct kvm_vcpu *vcpu) { return false; }
+
+static inline int kvm_vmi_emulated_write(struct x86_emulate_ctxt *ctxt, gva_t gva,
+					 const void *val, unsigned int bytes,
+					 struct x86_exception *exception)
+{
+	return KVM_VMI_NOT_MEMORY;
+}
+
+static inline int kvm_vmi_emulated_cmpxchg(struct x86_emulate_ctxt *ctxt, gva_t gva,
+					   const void *old, const void *new,
+					   unsigned int bytes,
+					   struct x86_exception *exception)
+{
+	return KVM_VMI_NOT_MEMORY;
+}
+
+static inline int kvm_vmi_write_guest_virt(struct kvm_vcpu *vcpu, gva_t gva, const void *val,
+					   unsigned int bytes, u64 access, bool emulator,
+					   struct x86_exception *exception)
+{
+	return KVM_VMI_NOT_MEMORY;
+}
+
+static inline bool kvm_vmi_emulation_failed(struct kvm_vcpu *vcpu, int emulation_type,
+					    int *ret)
+{
+	return false;
+}
+
+static inline bool kvm_vmi_emulated_exception(struct kvm_vcpu *vcpu, int *ret)
+{
+	return false;
+}
+
+#endif /* CONFIG_KVM_VMI */
+#endif /* ARCH_X86_KVM_VMI_H */
