@@ -1,0 +1,623 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * KVM virtual machine introspection: the access map as a whole, its one reader
+ * and the protocol of its changes.
+ *
+ * A change is made between kvm_mmu_invalidate_start() and _end(), outside
+ * mmu_lock: a fault that looked at the old map finds itself stale and starts
+ * over.  What is mapped is zapped, TLBs are flushed.  An emulated store looks at
+ * the map and stores within kvm_vmi_store_srcu, so waiting for that SRCU after
+ * the map's mutex is dropped leaves no store that was checked against the old
+ * rights.  Only then the caller is told that the right is gone.
+ */
+#include <linux/sched/mm.h>
+
+#include "mmu.h"
+#include "mmu/mmu_internal.h"
+#include "vmi/vmi.h"
+#include "vmi/trace.h"
+#include "x86.h"
+
+DEFINE_SRCU(kvm_vmi_store_srcu);
+
+/* ---- the reader ---- */
+
+/* The sub-pages of a run that the rules in force of one layer let be written. */
+static u32 kvm_vmi_run_map(struct kvm_vmi_layer *layer, void *entry)
+{
+	const struct kvm_vmi_owner *owners;
+	struct kvm_vmi_owner one;
+	u32 i, nr = kvm_vmi_map_peek_owners(entry, &one, &owners);
+	u32 map = KVM_VMI_WRITE_ALL;
+
+	for (i = 0; i < nr; i++)
+		if (kvm_vmi_rule_armed(layer, owners[i].rule))
+			map &= owners[i].write;
+	return map;
+}
+
+static u32 kvm_vmi_layers_map(struct kvm_vmi *vmi, gfn_t gfn)
+{
+	u32 map = KVM_VMI_WRITE_ALL;
+	unsigned int l;
+
+	for (l = 0; l < KVM_VMI_NR_LAYERS; l++) {
+		void *entry;
+
+		if (mtree_empty(&vmi->layers[l].map))
+			continue;
+		entry = mtree_load(&vmi->layers[l].map, gfn);
+		if (entry)
+			map &= kvm_vmi_run_map(&vmi->layers[l], entry);
+	}
+	return map;
+}
+
+static bool kvm_vmi_merge_alias(struct kvm_vmi *vmi, gfn_t gfn, void *arg)
+{
+	u32 *map = arg;
+
+	*map &= kvm_vmi_layers_map(vmi, gfn);
+	return true;
+}
+
+/**
+ * kvm_vmi_write_map - the sub-pages of a frame that may be written
+ * @vmi: the VM, with kvm->srcu or slots_lock held
+ * @gfn: the frame
+ *
+ * The stricter right of all rules in force, layers and aliases.
+ * Context: any
+ */
+u32 kvm_vmi_write_map(struct kvm_vmi *vmi, gfn_t gfn)
+{
+	u32 map;
+
+	rcu_read_lock();
+	map = kvm_vmi_layers_map(vmi, gfn);
+	kvm_vmi_walk_aliases(vmi, gfn, kvm_vmi_merge_alias, &map);
+	rcu_read_unlock();
+
+	if (unlikely(map != KVM_VMI_WRITE_ALL) && kvm_vmi_is_open(vmi, gfn, gfn))
+		map = KVM_VMI_WRITE_ALL;
+	return map;
+}
+
+/* Runs that are looked at before a huge page is given up. */
+#define KVM_VMI_HUGE_RUNS	16
+
+/* Are all these frames fully writable, or all not at all, by this layer? */
+static bool kvm_vmi_uniform(struct kvm_vmi_layer *layer, u64 first, u64 last)
+{
+	u64 gfn = first, run_first, run_last;
+	unsigned int runs = 0;
+	bool any = false;
+	u32 map = 0;
+	void *entry;
+
+	while (gfn <= last && kvm_vmi_map_next(layer, gfn, &run_first, &run_last, &entry) &&
+	       run_first <= last) {
+		u32 run = kvm_vmi_run_map(layer, entry);
+
+		/* The gap before, or after the last run, is fully writable. */
+		if (run_first > gfn && any && map != KVM_VMI_WRITE_ALL)
+			return false;
+		if (run_first > gfn) {
+			any = true;
+			map = KVM_VMI_WRITE_ALL;
+		}
+		if ((run && run != KVM_VMI_WRITE_ALL) || (any && run != map) ||
+		    ++runs > KVM_VMI_HUGE_RUNS)
+			return false;
+		any = true;
+		map = run;
+		gfn = run_last + 1;
+	}
+	return gfn > last || !any || map == KVM_VMI_WRITE_ALL;
+}
+
+/*
+ * A huge page may map frames that all have the same page-granular right.  Its
+ * SPTE takes its rights from the frame it is built for, so this is the one place
+ * that may say so.
+ */
+bool __kvm_vmi_hugepage_allowed(struct kvm *kvm, gfn_t gfn, int level)
+{
+	struct kvm_vmi *vmi = kvm->arch.vmi;
+	gfn_t first = gfn_round_for_level(gfn, level);
+	gfn_t last = first + KVM_PAGES_PER_HPAGE(level) - 1;
+	bool allowed = true;
+	unsigned int l;
+
+	rcu_read_lock();
+	for (l = 0; l < KVM_VMI_NR_LAYERS && allowed; l++)
+		allowed = mtree_empty(&vmi->layers[l].map) ||
+			  kvm_vmi_uniform(&vmi->layers[l], first, last);
+	if (allowed)
+		allowed = !kvm_vmi_has_alias(vmi, first, last) &&
+			  !kvm_vmi_is_open(vmi, first, last);
+	rcu_read_unlock();
+	return allowed;
+}
+
+/* ---- changes ---- */
+
+/**
+ * kvm_vmi_bracket_start - faults on these frames start over until the end
+ * @kvm: the VM, kvm_vmi.lock held
+ * @first: first frame
+ * @last: last frame
+ */
+void kvm_vmi_bracket_start(struct kvm *kvm, gfn_t first, gfn_t last)
+{
+	write_lock(&kvm->mmu_lock);
+	kvm_mmu_invalidate_start(kvm);
+	/* All frames end below U64_MAX, which as an end means that none was given. */
+	kvm_mmu_invalidate_range_add(kvm, first, min_t(gfn_t, last, U64_MAX - 2) + 1);
+	write_unlock(&kvm->mmu_lock);
+}
+
+void kvm_vmi_bracket_end(struct kvm *kvm)
+{
+	write_lock(&kvm->mmu_lock);
+	kvm_mmu_invalidate_end(kvm);
+	write_unlock(&kvm->mmu_lock);
+}
+
+/* Zap what a change touched, neighbouring frames in one go. */
+static void kvm_vmi_zap_change(struct kvm_vmi *vmi, const struct kvm_vmi_change *change,
+			       bool recover)
+{
+	unsigned int i, j;
+
+	for (i = 0; i < change->nr; i = j) {
+		u64 first = change->undo[i].first, last = change->undo[i].last;
+
+		for (j = i + 1; j < change->nr && change->undo[j].first == last + 1; j++)
+			last = change->undo[j].last;
+		kvm_vmi_zap_run(vmi, first, last, recover);
+	}
+}
+
+static int kvm_vmi_check_ranges(struct kvm_vmi *vmi, struct kvm_vmi_layer *layer,
+				const struct kvm_vmi_range *ranges, unsigned int nr, bool set)
+{
+	u64 end = BIT_ULL(kvm_vmi_maxphyaddr(vmi->kvm) - PAGE_SHIFT);
+	unsigned int i;
+
+	for (i = 0; i < nr; i++) {
+		const struct kvm_vmi_range *r = &ranges[i];
+
+		if (!r->nr || r->gfn + r->nr < r->gfn || r->reserved ||
+		    r->rights & ~KVM_VMI_RIGHT_ALL)
+			return -EINVAL;
+		if (r->gfn >= end || r->gfn + r->nr > end)
+			return -ERANGE;
+		if (set && r->rights != KVM_VMI_RIGHT_ALL)
+			return -EOPNOTSUPP;
+		if (!r->rule || r->rule > KVM_VMI_RULE_ID_MAX)
+			return -EINVAL;
+		if (!xa_load(&layer->rules, r->rule))
+			return -ENOENT;
+	}
+	return 0;
+}
+
+/*
+ * What was granted under the rules and rights so far is to be asked for again.
+ * Stores look at it within kvm_vmi_store_srcu, which a change waits for.
+ */
+static void kvm_vmi_end_change(struct kvm_vmi *vmi)
+{
+	lockdep_assert_held(&vmi->lock);
+	/* Who reads the new count sees the new rules.  Pairs with kvm_vmi_look(). */
+	smp_wmb();
+	WRITE_ONCE(vmi->changes, vmi->changes + 1);
+}
+
+/* May the map of this VM change?  kvm_vmi.lock. */
+static int kvm_vmi_changeable(struct kvm_vmi *vmi)
+{
+	if (READ_ONCE(vmi->kvm->vm_dead))
+		return -EIO;
+	if (vmi->unsupported)
+		return -EOPNOTSUPP;
+	return 0;
+}
+
+static int kvm_vmi_change_locked(struct kvm_vmi *vmi, struct kvm_vmi_layer *layer,
+				 const struct kvm_vmi_range *ranges, unsigned int nr, bool set)
+{
+	struct kvm_vmi_change change = {};
+	struct kvm *kvm = vmi->kvm;
+	u64 first = U64_MAX, last = 0;
+	bool recover = false;
+	unsigned int i;
+	int r = 0;
+
+	for (i = 0; i < nr; i++) {
+		first = min(first, ranges[i].gfn);
+		last = max(last, ranges[i].gfn + ranges[i].nr - 1);
+	}
+	/* Aliases may be anywhere. */
+	if (!mtree_empty(&vmi->aliases)) {
+		first = 0;
+		last = U64_MAX;
+	}
+
+	kvm_vmi_bracket_start(kvm, first, last);
+	for (i = 0; i < nr && !r; i++) {
+		r = kvm_vmi_map_apply(vmi, layer, &change, &ranges[i], set);
+		recover |= !set || ranges[i].write == KVM_VMI_WRITE_ALL;
+	}
+	if (r) {
+		kvm_vmi_change_rollback(vmi, layer, &change);
+		/* A right that was there for a moment may have been mapped. */
+		for (i = 0; i < nr; i++)
+			kvm_vmi_zap_run(vmi, ranges[i].gfn, ranges[i].gfn + ranges[i].nr - 1,
+					false);
+	} else {
+		/* Pages may have been opened by another address of their memory. */
+		if (!mtree_empty(&vmi->aliases))
+			kvm_vmi_close_pages(vmi, 0, ULONG_MAX);
+		for (i = 0; i < nr; i++)
+			kvm_vmi_close_pages(vmi, ranges[i].gfn,
+					    ranges[i].gfn + ranges[i].nr - 1);
+		kvm_vmi_zap_change(vmi, &change, recover);
+		kvm_vmi_change_commit(&change);
+	}
+	kvm_vmi_end_change(vmi);
+	kvm_vmi_bracket_end(kvm);
+
+	for (i = 0; i < nr && !r; i++)
+		trace_kvm_vmi_access_change(vmi->id, ranges[i].gfn, ranges[i].nr,
+					    ranges[i].rule,
+					    set ? ranges[i].write : KVM_VMI_WRITE_ALL,
+					    set ? ranges[i].rights : KVM_VMI_RIGHT_ALL);
+	return r;
+}
+
+/**
+ * kvm_vmi_change_access - set or clear rules' claims on frames
+ * @kvm: the VM, referenced
+ * @ranges: a private copy of what the caller gave
+ * @nr: 1 to %KVM_VMI_MAX_BATCH
+ * @set: each rule's claim on these frames becomes the one given; else it ends
+ *
+ * Whole or not at all.  On success no write lands any more that is forbidden now.
+ * Context: sleeps, no KVM lock held
+ * Return: 0, -EINVAL, -ERANGE, -ENOENT, -EOPNOTSUPP, -ENOSPC, -ENOMEM, -EIO, -EAGAIN,
+ * -EINTR
+ */
+int kvm_vmi_change_access(struct kvm *kvm, const struct kvm_vmi_range *ranges,
+			  unsigned int nr, bool set)
+{
+	struct kvm_vmi *vmi = kvm->arch.vmi;
+	struct kvm_vmi_layer *layer = &vmi->layers[KVM_VMI_LAYER_DAEMON];
+	struct mem_cgroup *old;
+	int r, idx;
+
+	if (!nr || nr > KVM_VMI_MAX_BATCH)
+		return -EINVAL;
+	r = kvm_vmi_activate(kvm);
+	if (r)
+		return r;
+
+	if (mutex_lock_killable(&vmi->lock))
+		return -EINTR;
+	idx = srcu_read_lock(&kvm->srcu);
+	old = set_active_memcg(vmi->memcg);
+	r = kvm_vmi_changeable(vmi);
+	if (!r)
+		r = kvm_vmi_check_ranges(vmi, layer, ranges, nr, set);
+	if (!r)
+		r = kvm_vmi_change_locked(vmi, layer, ranges, nr, set);
+	set_active_memcg(old);
+	srcu_read_unlock(&kvm->srcu, idx);
+	mutex_unlock(&vmi->lock);
+
+	/* Also after a failure: a store may have seen what was taken back. */
+	if (r || set)
+		synchronize_srcu_expedited(&kvm_vmi_store_srcu);
+	return r;
+}
+
+/* Does this rule claim the run? */
+static bool kvm_vmi_claims(void *entry, u32 rule)
+{
+	const struct kvm_vmi_owner *owners;
+	struct kvm_vmi_owner one;
+	u32 i, nr = kvm_vmi_map_peek_owners(entry, &one, &owners);
+
+	for (i = 0; i < nr; i++)
+		if (owners[i].rule == rule)
+			return true;
+	return false;
+}
+
+/* The next run at or after @gfn that @rule claims. */
+static bool kvm_vmi_next_claim(struct kvm_vmi_layer *layer, u32 rule, u64 gfn,
+			       u64 *ret_first, u64 *ret_last)
+{
+	void *entry;
+
+	while (kvm_vmi_map_next(layer, gfn, ret_first, ret_last, &entry)) {
+		if (kvm_vmi_claims(entry, rule))
+			return true;
+		if (*ret_last == U64_MAX)
+			break;
+		gfn = *ret_last + 1;
+		cond_resched();
+	}
+	return false;
+}
+
+static void kvm_vmi_zap_rule(struct kvm_vmi *vmi, struct kvm_vmi_layer *layer, u32 rule,
+			     bool recover)
+{
+	u64 gfn, first, last;
+
+	for (gfn = 0; kvm_vmi_next_claim(layer, rule, gfn, &first, &last); gfn = last + 1) {
+		kvm_vmi_zap_run(vmi, first, last, recover);
+		if (last == U64_MAX)
+			break;
+	}
+}
+
+/**
+ * kvm_vmi_set_rules - create rules or replace their parameters
+ * @kvm: the VM, referenced
+ * @rules: a private copy of what the caller gave
+ * @nr: 1 to %KVM_VMI_MAX_BATCH
+ *
+ * Arms what was disarmed unless %KVM_VMI_RULE_DISARMED is given.
+ * Context: sleeps, no KVM lock held
+ * Return: 0, -EINVAL, -EOPNOTSUPP, -ENOSPC, -ENOMEM, -EIO, -EAGAIN, -EINTR
+ */
+int kvm_vmi_set_rules(struct kvm *kvm, const struct kvm_vmi_rule *rules, unsigned int nr)
+{
+	struct kvm_vmi *vmi = kvm->arch.vmi;
+	struct kvm_vmi_layer *layer = &vmi->layers[KVM_VMI_LAYER_DAEMON];
+	struct mem_cgroup *old;
+	unsigned long *known;
+	bool again = false;
+	unsigned int i;
+	int r, idx;
+
+	if (!nr || nr > KVM_VMI_MAX_BATCH)
+		return -EINVAL;
+	r = kvm_vmi_rules_check(rules, nr);
+	if (r)
+		return r;
+	r = kvm_vmi_activate(kvm);
+	if (r)
+		return r;
+	known = bitmap_zalloc(nr, GFP_KERNEL);
+	if (!known)
+		return -ENOMEM;
+
+	if (mutex_lock_killable(&vmi->lock)) {
+		bitmap_free(known);
+		return -EINTR;
+	}
+	idx = srcu_read_lock(&kvm->srcu);
+	old = set_active_memcg(vmi->memcg);
+	r = kvm_vmi_changeable(vmi);
+	if (r)
+		goto unlock;
+
+	for (i = 0; i < nr; i++) {
+		if (xa_load(&layer->rules, rules[i].id)) {
+			__set_bit(i, known);
+			again = true;
+		}
+	}
+	/* Whatever was let through, or mapped, by the old parameters ends here. */
+	if (again)
+		kvm_vmi_bracket_start(kvm, 0, U64_MAX);
+	r = kvm_vmi_rules_set(vmi, layer, rules, nr);
+	if (!r && again) {
+		kvm_vmi_close_pages(vmi, 0, ULONG_MAX);
+		for_each_set_bit(i, known, nr)
+			kvm_vmi_zap_rule(vmi, layer, rules[i].id, true);
+	}
+	if (again) {
+		kvm_vmi_end_change(vmi);
+		kvm_vmi_bracket_end(kvm);
+	}
+unlock:
+	set_active_memcg(old);
+	srcu_read_unlock(&kvm->srcu, idx);
+	mutex_unlock(&vmi->lock);
+	bitmap_free(known);
+
+	if (!r && again)
+		synchronize_srcu_expedited(&kvm_vmi_store_srcu);
+	return r;
+}
+
+/* A rule and all its claims.  Frees memory only where other rules share a frame. */
+static int kvm_vmi_clear_rule_locked(struct kvm_vmi *vmi, struct kvm_vmi_layer *layer, u32 id)
+{
+	struct kvm_vmi_change change = {};
+	struct kvm *kvm = vmi->kvm;
+	u64 gfn, first, last;
+	int r = 0;
+
+	kvm_vmi_bracket_start(kvm, 0, U64_MAX);
+	for (gfn = 0; kvm_vmi_next_claim(layer, id, gfn, &first, &last); gfn = last + 1) {
+		struct kvm_vmi_range range = {
+			.gfn = first,
+			.nr = last - first + 1,
+			.rule = id,
+		};
+
+		r = kvm_vmi_map_apply(vmi, layer, &change, &range, false);
+		if (r || last == U64_MAX)
+			break;
+	}
+	if (r) {
+		kvm_vmi_change_rollback(vmi, layer, &change);
+		/* A right that was there for a moment may have been mapped. */
+		kvm_vmi_zap_rule(vmi, layer, id, false);
+	} else {
+		kvm_vmi_zap_change(vmi, &change, true);
+		kvm_vmi_change_commit(&change);
+		kvm_vmi_rule_erase(layer, id);
+	}
+	kvm_vmi_end_change(vmi);
+	kvm_vmi_bracket_end(kvm);
+	if (!r)
+		trace_kvm_vmi_access_change(vmi->id, 0, 0, id, KVM_VMI_WRITE_ALL,
+					    KVM_VMI_RIGHT_ALL);
+	return r;
+}
+
+/**
+ * kvm_vmi_clear_rule - remove a rule and its claims; what lies below shows again
+ * @kvm: the VM, referenced
+ * @id: the rule, 0 for every rule
+ *
+ * Context: sleeps, no KVM lock held
+ * Return: 0, -ENOENT, -ENOMEM (with @id 0 some rules may be gone), -EINTR
+ */
+int kvm_vmi_clear_rule(struct kvm *kvm, u32 id)
+{
+	struct kvm_vmi *vmi = kvm->arch.vmi;
+	struct kvm_vmi_layer *layer = &vmi->layers[KVM_VMI_LAYER_DAEMON];
+	struct mem_cgroup *old;
+	unsigned long i = id;
+	int r = 0, idx;
+
+	if (id > KVM_VMI_RULE_ID_MAX)
+		return -EINVAL;
+
+	if (mutex_lock_killable(&vmi->lock))
+		return -EINTR;
+	idx = srcu_read_lock(&kvm->srcu);
+	old = set_active_memcg(vmi->memcg);
+	if (!id)
+		while (!r && xa_find(&layer->rules, &i, ULONG_MAX, XA_PRESENT))
+			r = kvm_vmi_clear_rule_locked(vmi, layer, i);
+	else if (!xa_load(&layer->rules, id))
+		r = -ENOENT;
+	else
+		r = kvm_vmi_clear_rule_locked(vmi, layer, id);
+	set_active_memcg(old);
+	srcu_read_unlock(&kvm->srcu, idx);
+	mutex_unlock(&vmi->lock);
+
+	/* A store may have seen what was taken back. */
+	if (r)
+		synchronize_srcu_expedited(&kvm_vmi_store_srcu);
+	return r;
+}
+
+/**
+ * kvm_vmi_reset - the VMM has begun a reset
+ * @kvm: the VM
+ *
+ * Otherwise no guest could boot or reboot under a rule: firmware, boot loader
+ * and kernel write exactly what a rule protects.
+ * Context: a vCPU's ioctl, vcpu->mutex held
+ */
+void kvm_vmi_reset(struct kvm *kvm)
+{
+	struct kvm_vmi *vmi = kvm->arch.vmi;
+	struct kvm_vmi_rule_entry *e;
+	bool kill = false;
+	unsigned long id;
+	unsigned int l;
+	int idx;
+
+	idx = srcu_read_lock(&kvm->srcu);
+	mutex_lock(&vmi->lock);
+	WRITE_ONCE(vmi->generation, vmi->generation + 1);
+	/* A huge page must not become writable for one frame's disarmed rule. */
+	kvm_vmi_bracket_start(kvm, 0, U64_MAX);
+	for (l = 0; l < KVM_VMI_NR_LAYERS; l++) {
+		struct kvm_vmi_layer *layer = &vmi->layers[l];
+
+		xa_for_each(&layer->rules, id, e) {
+			if (e->flags & KVM_VMI_RULE_DISARMED)
+				continue;
+			switch (e->on_reset) {
+			case KVM_VMI_RESET_KEEP:
+				break;
+			case KVM_VMI_RESET_KILL:
+				kill = true;
+				break;
+			default:
+				WRITE_ONCE(e->flags, e->flags | KVM_VMI_RULE_DISARMED);
+				kvm_vmi_zap_rule(vmi, layer, id, true);
+				trace_kvm_vmi_vm(vmi->id, KVM_VMI_VM_RULE_DISARMED, id);
+				break;
+			}
+		}
+	}
+	kvm_vmi_bracket_end(kvm);
+	mutex_unlock(&vmi->lock);
+	srcu_read_unlock(&kvm->srcu, idx);
+
+	trace_kvm_vmi_vm(vmi->id, KVM_VMI_VM_RESET, 0);
+	if (kill)
+		kvm_vmi_kill(kvm);
+	kvm_vmi_tell_reset(vmi);
+}
+
+/* The guest's own change of CR0, and KVM's on its behalf. */
+void kvm_vmi_set_cr0(struct kvm_vcpu *vcpu, unsigned long cr0)
+{
+	struct kvm_vmi *vmi = vcpu->kvm->arch.vmi;
+
+	if (!(cr0 & X86_CR0_PE) || (vmi->protected && !vmi->shutdown) ||
+	    !kvm_vcpu_is_reset_bsp(vcpu))
+		return;
+	vmi->protected = true;
+	vmi->shutdown = false;
+}
+
+/**
+ * kvm_vmi_shutdown - KVM has turned a vCPU's shutdown into INIT
+ * @vcpu: the vCPU
+ *
+ * What the VMM loads next is a reset, whatever it changes.  An INIT that another
+ * CPU of the guest sends is none, nor makes it one of a VMM's write-back: with
+ * it, whoever is root on that other CPU would disarm every rule.
+ */
+void kvm_vmi_shutdown(struct kvm_vcpu *vcpu)
+{
+	if (kvm_vcpu_is_reset_bsp(vcpu))
+		vcpu->kvm->arch.vmi->shutdown = true;
+}
+EXPORT_SYMBOL_FOR_KVM_INTERNAL(kvm_vmi_shutdown);
+
+/**
+ * kvm_vmi_load_sregs - the VMM is about to load a vCPU's system registers
+ * @vcpu: the vCPU, loaded
+ * @cr0: the new CR0
+ * @cs: the new CS
+ *
+ * CR0.PE=0 in a boot CPU that has been in protected mode since the last reset is
+ * how every VMM starts a reset; also if the CPU had left protected mode or KVM
+ * had turned a triple fault into INIT.  A VMM that writes back what it read from
+ * a guest in real mode (or in SMM) changes neither CR0 nor CS: that is none.
+ */
+void kvm_vmi_load_sregs(struct kvm_vcpu *vcpu, unsigned long cr0, const struct kvm_segment *cs)
+{
+	struct kvm_vmi *vmi = vcpu->kvm->arch.vmi;
+	struct kvm_segment old;
+
+	kvm_vmi_set_cr0(vcpu, cr0);
+	if (cr0 & X86_CR0_PE || !vmi->protected || !kvm_vcpu_is_reset_bsp(vcpu))
+		return;
+
+	kvm_get_segment(vcpu, &old, VCPU_SREG_CS);
+	if (!vmi->shutdown && cr0 == kvm_read_cr0(vcpu) && cs->selector == old.selector &&
+	    cs->base == old.base)
+		return;
+
+	vmi->protected = false;
+	vmi->shutdown = false;
+	kvm_vmi_reset(vcpu->kvm);
+}

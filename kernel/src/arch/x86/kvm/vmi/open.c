@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * KVM virtual machine introspection: pages whose protection is suspended.
+ *
+ * Where a rule itself lets an access through that KVM cannot carry out by
+ * emulation, its page opens for a second: a rule that was told to let the guest
+ * run never stops it.
+ */
+#include <linux/jiffies.h>
+
+#include "mmu.h"
+#include "mmu/mmu_internal.h"
+#include "vmi/vmi.h"
+
+#define KVM_VMI_OPEN_TIME	HZ
+
+static void kvm_vmi_open_fn(struct work_struct *work)
+{
+	struct kvm_vmi *vmi = container_of(to_delayed_work(work), struct kvm_vmi, open_work);
+	struct kvm *kvm = vmi->kvm;
+	unsigned long gfn, next = 0;
+	void *entry;
+	int idx;
+
+	idx = srcu_read_lock(&kvm->srcu);
+	mutex_lock(&vmi->lock);
+	xa_for_each(&vmi->open, gfn, entry) {
+		/* Jiffies without their top bit, as a value holds them. */
+		long left = (long)((xa_to_value(entry) - jiffies) << 1) >> 1;
+
+		if (left > 0) {
+			next = next ? min_t(unsigned long, next, left) : left;
+			continue;
+		}
+		xa_erase(&vmi->open, gfn);
+		kvm_vmi_zap_run(vmi, gfn, gfn, false);
+	}
+	mutex_unlock(&vmi->lock);
+	srcu_read_unlock(&kvm->srcu, idx);
+
+	if (next)
+		mod_delayed_work(system_percpu_wq, &vmi->open_work, next);
+}
+
+/**
+ * kvm_vmi_close_pages - the rules of these frames are set: they hold at once
+ * @vmi: the VM, locked, kvm->srcu held
+ * @first: first frame
+ * @last: last frame
+ */
+void kvm_vmi_close_pages(struct kvm_vmi *vmi, gfn_t first, gfn_t last)
+{
+	unsigned long gfn;
+	void *entry;
+
+	lockdep_assert_held(&vmi->lock);
+	xa_for_each_range(&vmi->open, gfn, entry, first, last) {
+		xa_erase(&vmi->open, gfn);
+		kvm_vmi_zap_run(vmi, gfn, gfn, false);
+	}
+}
+
+/* The whole frame opens, so the strictest of its rules must let it, as they are now. */
+static bool kvm_vmi_may_open(struct kvm_vmi *vmi, gfn_t gfn, u32 legal)
+{
+	struct kvm_vmi_speaker s;
+
+	if (!kvm_vmi_speaker(vmi, gfn, KVM_VMI_WRITE_ALL, &s))
+		return true;
+	if (s.action != KVM_VMI_ALLOW && !(legal & BIT(s.action)))
+		return s.dflt == KVM_VMI_ALLOW;
+	return s.action == KVM_VMI_ALLOW;
+}
+
+/**
+ * kvm_vmi_open_page - suspend the protection of a frame for a second
+ * @vmi: the VM
+ * @gfn: the frame
+ * @legal: verdicts that could be carried out, bits of &enum kvm_vmi_verdict
+ *
+ * Context: a vCPU's thread, no lock held but kvm->srcu
+ * Return: false if a rule of that frame does not let it, or without memory; then
+ * nothing has changed
+ */
+bool kvm_vmi_open_page(struct kvm_vmi *vmi, gfn_t gfn, u32 legal)
+{
+	unsigned long until = (jiffies + KVM_VMI_OPEN_TIME) & (LONG_MAX);
+	bool done;
+
+	mutex_lock(&vmi->lock);
+	done = kvm_vmi_may_open(vmi, gfn, legal);
+	if (done) {
+		/* Else a huge page could become writable with this one frame's right. */
+		kvm_vmi_bracket_start(vmi->kvm, gfn, gfn);
+		done = !xa_err(xa_store(&vmi->open, gfn, xa_mk_value(until),
+					GFP_KERNEL_ACCOUNT));
+		if (done)
+			kvm_vmi_zap_run(vmi, gfn, gfn, false);
+		kvm_vmi_bracket_end(vmi->kvm);
+	}
+	mutex_unlock(&vmi->lock);
+
+	if (done)
+		schedule_delayed_work(&vmi->open_work, KVM_VMI_OPEN_TIME);
+	return done;
+}
+
+/* Is one of these frames open?  Any context. */
+bool kvm_vmi_is_open(struct kvm_vmi *vmi, gfn_t first, gfn_t last)
+{
+	unsigned long index = first;
+
+	return !xa_empty(&vmi->open) && xa_find(&vmi->open, &index, last, XA_PRESENT);
+}
+
+void kvm_vmi_open_init(struct kvm_vmi *vmi)
+{
+	xa_init_flags(&vmi->open, XA_FLAGS_ACCOUNT);
+	INIT_DELAYED_WORK(&vmi->open_work, kvm_vmi_open_fn);
+}
+
+/* No vCPU runs any more. */
+void kvm_vmi_open_destroy(struct kvm_vmi *vmi)
+{
+	cancel_delayed_work_sync(&vmi->open_work);
+	xa_destroy(&vmi->open);
+}

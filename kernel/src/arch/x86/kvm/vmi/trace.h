@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#undef TRACE_SYSTEM
+#define TRACE_SYSTEM kvm_vmi
+
+#if !defined(_TRACE_KVM_VMI_H) || defined(TRACE_HEADER_MULTI_READ)
+#define _TRACE_KVM_VMI_H
+
+#include <linux/tracepoint.h>
+#include <uapi/linux/kvm_vmi.h>
+
+#ifndef _KVM_VMI_VM_EVENTS
+#define _KVM_VMI_VM_EVENTS
+/* &kvm_vmi_vm.event */
+enum {
+	KVM_VMI_VM_CREATED = 1,
+	KVM_VMI_VM_RESET = 2,
+	KVM_VMI_VM_DESTROYED = 3,
+	KVM_VMI_VM_ADMITTED = 4,
+	KVM_VMI_VM_ADMISSION_EXPIRED = 5,
+	KVM_VMI_VM_KILLED = 6,
+	KVM_VMI_VM_RULE_DISARMED = 7,	/* flags: the rule's id */
+};
+#endif
+
+/*
+ * A forbidden access and what became of it: one of &enum kvm_vmi_verdict, or
+ * KVM_VMI_NR_VERDICTS for a page opened because KVM could not emulate.
+ */
+TRACE_EVENT(kvm_vmi_violation,
+	TP_PROTO(struct kvm *kvm, u64 id, const struct kvm_vmi_violation *v, u32 verdict),
+	TP_ARGS(kvm, id, v, verdict),
+
+	TP_STRUCT__entry(
+		__field(u64, id)
+		__field(u64, gpa)
+		__field(u64, gva)
+		__field(u64, rip)
+		__field(u64, seq)
+		__field(u32, rule)
+		__field(u32, vcpu_id)
+		__field(u32, length)
+		__field(u32, kind)
+		__field(u32, flags)
+		__field(u32, verdict)
+	),
+
+	TP_fast_assign(
+		__entry->id = id;
+		__entry->gpa = v->gpa;
+		__entry->gva = v->gva;
+		__entry->rip = v->rip;
+		__entry->seq = v->seq;
+		__entry->rule = v->rule;
+		__entry->vcpu_id = v->vcpu_id;
+		__entry->length = v->length;
+		__entry->kind = v->kind;
+		__entry->flags = v->flags;
+		__entry->verdict = verdict;
+	),
+
+	TP_printk("vm %llu seq %llu vcpu %u %s gpa 0x%llx len %u gva 0x%llx rip 0x%llx rule %u flags 0x%x %s",
+		  __entry->id, __entry->seq, __entry->vcpu_id,
+		  __print_symbolic(__entry->kind,
+				   { KVM_VMI_WRITE, "write" },
+				   { KVM_VMI_WALK, "walk" },
+				   { KVM_VMI_KVM, "kvm" },
+				   { KVM_VMI_UNEMULATABLE, "unemulatable" }), __entry->gpa,
+		  __entry->length, __entry->gva, __entry->rip, __entry->rule, __entry->flags,
+		  __print_symbolic(__entry->verdict,
+				   { KVM_VMI_DENY, "deny" },
+				   { KVM_VMI_ALLOW, "allow" },
+				   { KVM_VMI_SKIP, "skip" },
+				   { KVM_VMI_KILL, "kill" },
+				   { KVM_VMI_NR_VERDICTS, "opened" }))
+);
+
+/* A rule's rights on a run of frames; all rights stand for its removal. */
+TRACE_EVENT(kvm_vmi_access_change,
+	TP_PROTO(u64 id, u64 gfn, u64 nr, u32 rule, u32 write, u32 rights),
+	TP_ARGS(id, gfn, nr, rule, write, rights),
+
+	TP_STRUCT__entry(
+		__field(u64, id)
+		__field(u64, gfn)
+		__field(u64, nr)
+		__field(u32, rule)
+		__field(u32, write)
+		__field(u32, rights)
+	),
+
+	TP_fast_assign(
+		__entry->id = id;
+		__entry->gfn = gfn;
+		__entry->nr = nr;
+		__entry->rule = rule;
+		__entry->write = write;
+		__entry->rights = rights;
+	),
+
+	TP_printk("vm %llu gfn 0x%llx nr %llu rule %u write 0x%08x rights 0x%x",
+		  __entry->id, __entry->gfn, __entry->nr, __entry->rule, __entry->write,
+		  __entry->rights)
+);
+
+TRACE_EVENT(kvm_vmi_vm,
+	TP_PROTO(u64 id, u32 event, u32 flags),
+	TP_ARGS(id, event, flags),
+
+	TP_STRUCT__entry(
+		__field(u64, id)
+		__field(u32, event)
+		__field(u32, flags)
+	),
+
+	TP_fast_assign(
+		__entry->id = id;
+		__entry->event = event;
+		__entry->flags = flags;
+	),
+
+	TP_printk("vm %llu %s flags 0x%x", __entry->id,
+		  __print_symbolic(__entry->event,
+				   { KVM_VMI_VM_CREATED, "created" },
+				   { KVM_VMI_VM_RESET, "reset" },
+				   { KVM_VMI_VM_DESTROYED, "destroyed" },
+				   { KVM_VMI_VM_ADMITTED, "admitted" },
+				   { KVM_VMI_VM_ADMISSION_EXPIRED, "admission expired" },
+				   { KVM_VMI_VM_KILLED, "killed" },
+				   { KVM_VMI_VM_RULE_DISARMED, "rule disarmed" }),
+		  __entry->flags)
+);
+
+#endif /* _TRACE_KVM_VMI_H */
+
+#undef TRACE_INCLUDE_PATH
+#define TRACE_INCLUDE_PATH ../../arch/x86/kvm/vmi
+#undef TRACE_INCLUDE_FILE
+#define TRACE_INCLUDE_FILE trace
+#include <trace/define_trace.h>

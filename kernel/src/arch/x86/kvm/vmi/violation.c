@@ -1,0 +1,299 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * KVM virtual machine introspection: from a forbidden access to what becomes of
+ * it.
+ *
+ * A violation is raised before anything is mapped, so nothing loops.  The rule
+ * that speaks has an action; a program may choose another legal verdict.
+ */
+#include "mmu.h"
+#include "mmu/mmu_internal.h"
+#include "vmi/vmi.h"
+#include "vmi/trace.h"
+#include "x86.h"
+
+/**
+ * kvm_vmi_subpages - the sub-pages that bytes of a page touch
+ * @offset: first byte within the page
+ * @len: bytes, at least 1; what lies beyond the page is ignored
+ */
+u32 kvm_vmi_subpages(unsigned int offset, unsigned int len)
+{
+	unsigned int last = min_t(unsigned int, offset + len, PAGE_SIZE) - 1;
+
+	return GENMASK(last >> KVM_VMI_SUBPAGE_SHIFT, offset >> KVM_VMI_SUBPAGE_SHIFT);
+}
+
+/**
+ * kvm_vmi_describe - begin a violation
+ * @vcpu: the vCPU, loaded
+ * @v: filled but for gva, length, insn_len
+ * @kind: &enum kvm_vmi_kind
+ * @gpa: L1 address
+ */
+void kvm_vmi_describe(struct kvm_vcpu *vcpu, struct kvm_vmi_violation *v, u32 kind, gpa_t gpa)
+{
+	memset(v, 0, sizeof(*v));
+	v->kind = kind;
+	v->gpa = gpa;
+	v->rip = kvm_rip_read(vcpu);
+	v->cr3 = kvm_read_cr3(vcpu);
+	v->vcpu_id = vcpu->vcpu_id;
+	if (kvm_x86_call(get_cpl)(vcpu) == 3)
+		v->flags |= KVM_VMI_V_USER;
+	if (is_guest_mode(vcpu))
+		v->flags |= KVM_VMI_V_NESTED;
+	if (kvm_event_needs_reinjection(vcpu))
+		v->flags |= KVM_VMI_V_VECTORING;
+}
+
+/* What may be answered.  Allowing means emulating, which event delivery excludes. */
+static u32 kvm_vmi_legal(const struct kvm_vmi_violation *v)
+{
+	u32 legal = BIT(KVM_VMI_DENY) | BIT(KVM_VMI_KILL);
+
+	if (v->flags & KVM_VMI_V_VECTORING || v->kind == KVM_VMI_UNEMULATABLE)
+		return legal;
+	legal |= BIT(KVM_VMI_ALLOW);
+	if (v->kind == KVM_VMI_WRITE && !(v->flags & KVM_VMI_V_NESTED))
+		legal |= BIT(KVM_VMI_SKIP);
+	return legal;
+}
+
+/**
+ * kvm_vmi_raise - report a violation and decide
+ * @vcpu: the vCPU, its own thread; kvm->srcu held and nothing else
+ * @v: from kvm_vmi_describe()
+ * @s: the rule that speaks
+ *
+ * Return: %KVM_VMI_DENY, _ALLOW, _SKIP, _KILL (the VM is dead already), or
+ * %KVM_VMI_OPENED (the page is writable for a second: let the CPU try again)
+ */
+u32 kvm_vmi_raise(struct kvm_vcpu *vcpu, struct kvm_vmi_violation *v,
+		  const struct kvm_vmi_speaker *s)
+{
+	struct kvm_vmi *vmi = vcpu->kvm->arch.vmi;
+	u32 answer = KVM_VMI_DEFAULT, counters = BIT(KVM_VMI_COUNT_VIOLATIONS), verdict;
+
+	v->seq = atomic64_inc_return(&vmi->violations);
+	v->rule = s->rule;
+	v->cookie = s->cookie;
+	if (!v->legal)
+		v->legal = kvm_vmi_legal(v);
+	else
+		v->legal &= kvm_vmi_legal(v);
+
+	/* The rule's own word: its action, and its default where that cannot be done. */
+	verdict = s->action;
+	if (v->kind == KVM_VMI_KVM && verdict != KVM_VMI_ALLOW && verdict != KVM_VMI_KILL)
+		verdict = KVM_VMI_DENY;
+	if (!(v->legal & BIT(verdict)) && verdict != KVM_VMI_ALLOW)
+		verdict = s->dflt;
+	v->action = verdict;
+	if (s->flags & KVM_VMI_RULE_MONITOR)
+		v->flags |= KVM_VMI_V_MONITOR;
+
+	if (v->kind == KVM_VMI_UNEMULATABLE)
+		counters |= BIT(KVM_VMI_COUNT_UNEMULATABLE);
+
+	/* What KVM does by itself is decided by the rule alone. */
+	if (v->kind == KVM_VMI_KVM)
+		counters |= BIT(KVM_VMI_COUNT_KVM_WRITES);
+	else
+		answer = kvm_vmi_ask(vcpu, v);
+	if (answer != KVM_VMI_DEFAULT &&
+	    (answer >= KVM_VMI_NR_VERDICTS || !(v->legal & BIT(answer)))) {
+		v->flags |= KVM_VMI_V_BAD_VERDICT;
+		atomic64_inc(&vmi->bad_verdicts);
+		counters |= BIT(KVM_VMI_COUNT_BAD_VERDICTS);
+		answer = KVM_VMI_DEFAULT;
+	}
+	if (answer != KVM_VMI_DEFAULT && !(s->flags & KVM_VMI_RULE_MONITOR))
+		verdict = answer;
+
+	/* Skipping takes the decoder; what it does not know cannot be skipped. */
+	if (verdict == KVM_VMI_SKIP && !(v->flags & KVM_VMI_V_EMULATED) &&
+	    !kvm_vmi_decode(vcpu, &v->insn_len)) {
+		v->legal &= ~BIT(KVM_VMI_SKIP);
+		counters |= BIT(KVM_VMI_COUNT_UNEMULATABLE);
+		verdict = s->dflt;
+	}
+
+	/* Only a rule can ask for what KVM cannot emulate: its page opens instead. */
+	if (!(v->legal & BIT(verdict)))
+		verdict = kvm_vmi_open_page(vmi, gpa_to_gfn(v->gpa), v->legal) ?
+			  KVM_VMI_OPENED : KVM_VMI_DENY;
+
+	switch (verdict) {
+	case KVM_VMI_ALLOW:
+		counters |= BIT(KVM_VMI_COUNT_ALLOWED);
+		break;
+	case KVM_VMI_SKIP:
+		counters |= BIT(KVM_VMI_COUNT_SKIPPED);
+		break;
+	case KVM_VMI_OPENED:
+		counters |= BIT(KVM_VMI_COUNT_OPENED);
+		break;
+	default:
+		counters |= BIT(KVM_VMI_COUNT_DENIED);
+		break;
+	}
+	kvm_vmi_count(vmi, s, counters);
+	trace_kvm_vmi_violation(vcpu->kvm, vmi->id, v, verdict);
+
+	if (verdict == KVM_VMI_KILL)
+		kvm_vmi_kill(vcpu->kvm);
+	return verdict;
+}
+
+/**
+ * kvm_vmi_deny - the access does not happen, and the guest learns it
+ * @vcpu: the vCPU
+ *
+ * #GP(0): after a #PF a guest kernel would find its page tables in order and try
+ * for ever.  While an event is being delivered the CPU itself would raise #DF,
+ * and shut down if that was a #DF (SDM vol. 3, "Interrupt 8 - Double Fault").
+ */
+void kvm_vmi_deny(struct kvm_vcpu *vcpu)
+{
+	bool df = vcpu->arch.exception.injected && vcpu->arch.exception.vector == DF_VECTOR;
+
+	if (!kvm_event_needs_reinjection(vcpu)) {
+		kvm_queue_exception_e(vcpu, GP_VECTOR, 0);
+		return;
+	}
+
+	kvm_clear_exception_queue(vcpu);
+	kvm_clear_interrupt_queue(vcpu);
+	if (vcpu->arch.nmi_injected) {
+		/* No IRET will come that unblocks the next one. */
+		vcpu->arch.nmi_injected = false;
+		kvm_x86_call(set_nmi_mask)(vcpu, false);
+	}
+	if (df)
+		kvm_make_request(KVM_REQ_TRIPLE_FAULT, vcpu);
+	else
+		kvm_queue_exception_e(vcpu, DF_VECTOR, 0);
+}
+
+/**
+ * kvm_vmi_unemulatable - KVM cannot carry out an access to a page of the map
+ * @vcpu: the vCPU
+ * @gpa: where
+ *
+ * The strictest rule of the whole frame speaks: what is touched is not known.
+ * Return: 1, the guest goes on with what was decided
+ */
+int kvm_vmi_unemulatable(struct kvm_vcpu *vcpu, gpa_t gpa)
+{
+	struct kvm_vmi_violation v;
+	struct kvm_vmi_speaker s;
+
+	/* The rules may just have gone: the CPU can do it now. */
+	if (!kvm_vmi_speaker(vcpu->kvm->arch.vmi, gpa_to_gfn(gpa), KVM_VMI_WRITE_ALL, &s))
+		return 1;
+
+	kvm_vmi_describe(vcpu, &v, KVM_VMI_UNEMULATABLE, gpa);
+	if (kvm_vmi_raise(vcpu, &v, &s) == KVM_VMI_DENY)
+		kvm_vmi_deny(vcpu);
+	return 1;
+}
+
+int __kvm_vmi_page_fault(struct kvm_vcpu *vcpu, struct kvm_page_fault *fault)
+{
+	struct kvm_vcpu_vmi *state = &vcpu->arch.vmi;
+	struct kvm_vmi *vmi = vcpu->kvm->arch.vmi;
+
+	/* Writes to no memory, or to read-only memory, are the VMM's to see. */
+	if (!fault->write || fault->rsvd || !fault->slot ||
+	    fault->slot->flags & (KVM_MEM_READONLY | KVM_MEMSLOT_INVALID))
+		return RET_PF_CONTINUE;
+	if (kvm_vmi_look(vmi, fault->gfn, kvm_vmi_subpages(offset_in_page(fault->addr), 1),
+			 &state->speaker) == KVM_VMI_WRITE_ALL ||
+	    kvm_vmi_is_open(vmi, fault->gfn, fault->gfn))
+		return RET_PF_CONTINUE;
+	if (fault->prefetch)
+		return RET_PF_WRITE_PROTECTED;
+
+	state->gpa = gfn_to_gpa(fault->gfn) | offset_in_page(fault->addr);
+	state->error_code = fault->error_code;
+	return RET_PF_VMI;
+}
+
+static int kvm_vmi_emulate(struct kvm_vcpu *vcpu, gpa_t cr2_or_gpa, void *insn, int insn_len)
+{
+	struct kvm_vcpu_vmi *state = &vcpu->arch.vmi;
+	int r;
+
+	/* KVM's emulator cannot deliver events. */
+	if (kvm_event_needs_reinjection(vcpu))
+		return kvm_vmi_unemulatable(vcpu, state->gpa);
+
+	state->fresh = true;
+	state->emulating = true;
+	r = x86_emulate_instruction(vcpu, cr2_or_gpa, EMULTYPE_PF, insn, insn_len);
+	/* With 0 the instruction may go on once the VMM has served a device. */
+	if (r)
+		__kvm_vmi_begin_emulation(vcpu);
+	return r;
+}
+
+/**
+ * kvm_vmi_handle_fault - settle a fault that kvm_vmi_page_fault() took over
+ * @vcpu: the vCPU
+ * @cr2_or_gpa: as for kvm_mmu_page_fault()
+ * @insn: likewise
+ * @insn_len: likewise
+ *
+ * Only where the access begins is known.  If that sub-page is denied, the rule
+ * is asked right away, without decoding; else the emulator looks at each byte.
+ * Return: as kvm_mmu_page_fault(): 1 to go on, 0 to leave to the VMM, -errno
+ */
+int kvm_vmi_handle_fault(struct kvm_vcpu *vcpu, gpa_t cr2_or_gpa, void *insn, int insn_len)
+{
+	struct kvm_vcpu_vmi *state = &vcpu->arch.vmi;
+	struct kvm_vmi *vmi = vcpu->kvm->arch.vmi;
+	gfn_t gfn = gpa_to_gfn(state->gpa);
+	struct kvm_vmi_violation v;
+	struct kvm_vmi_speaker s = state->speaker;
+
+	__kvm_vmi_begin_emulation(vcpu);
+	state->walk = state->error_code & PFERR_GUEST_PAGE_MASK;
+
+	if (kvm_vmi_is_open(vmi, gfn, gfn))
+		return 1;
+	if (!s.rule)
+		return kvm_vmi_emulate(vcpu, cr2_or_gpa, insn, insn_len);
+
+	if (state->walk && s.flags & KVM_VMI_RULE_PAGE_TABLE)
+		return kvm_vmi_emulate(vcpu, cr2_or_gpa, insn, insn_len);
+
+	kvm_vmi_describe(vcpu, &v, state->walk ? KVM_VMI_WALK : KVM_VMI_WRITE, state->gpa);
+	if (!vcpu->arch.mmu->root_role.direct && !is_guest_mode(vcpu)) {
+		v.gva = cr2_or_gpa;
+		v.flags |= KVM_VMI_V_GVA;
+	} else if (!state->walk &&
+		   kvm_x86_call(get_fault_gva)(vcpu, (unsigned long *)&v.gva)) {
+		v.flags |= KVM_VMI_V_GVA;
+	}
+
+	switch (kvm_vmi_raise(vcpu, &v, &s)) {
+	case KVM_VMI_ALLOW:
+		state->answer = (struct kvm_vmi_answer){
+			.gpa = state->gpa,
+			.rip = v.rip,
+			.rule = s.rule,
+			.layer = s.layer,
+			.changes = s.changes,
+			.walk = state->walk,
+		};
+		return kvm_vmi_emulate(vcpu, cr2_or_gpa, insn, insn_len);
+	case KVM_VMI_SKIP:
+		return kvm_vmi_skip(vcpu);
+	case KVM_VMI_DENY:
+		kvm_vmi_deny(vcpu);
+		return 1;
+	default:
+		return 1;
+	}
+}
