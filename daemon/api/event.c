@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* Events as JSON and as lines for people, both from the table in names.h. */
+#include <inttypes.h>
+
+#include "api/event.h"
+#include "util/json.h"
+
+struct field {
+	const char *name;
+	enum merlon_type type;
+	size_t offset;
+};
+
+#define F(member, json, type, meaning) { json, MERLON_##type, offsetof(struct event, member) },
+static const struct field fields_common[] = { MERLON_EVENT_FIELDS_COMMON(F) };
+static const struct field fields_VIOLATION[] = { MERLON_EVENT_FIELDS_VIOLATION(F) };
+static const struct field fields_CREATED[] = { MERLON_EVENT_FIELDS_CREATED(F) };
+static const struct field fields_RESET[] = { MERLON_EVENT_FIELDS_RESET(F) };
+static const struct field fields_RULE[] = { MERLON_EVENT_FIELDS_RULE(F) };
+static const struct field fields_LOST[] = { MERLON_EVENT_FIELDS_LOST(F) };
+/* ISO C has no empty arrays; the count of this one is 0. */
+static const struct field fields_NONE[1];
+#undef F
+
+#define F(member, json, type, meaning) +1
+static const struct {
+	const struct field *fields;
+	size_t n;
+} kinds[MERLON_EVENT_MAX] = {
+#define X(id, json, msg, set, meaning) \
+	[MERLON_EVENT_##id] = { fields_##set, 0 MERLON_EVENT_FIELDS_##set(F) },
+	MERLON_EVENTS(X)
+#undef X
+};
+#undef F
+
+static int add_field(struct json_object *o, const struct event *event, const struct field *f)
+{
+	const void *p = (const char *)event + f->offset;
+
+	if (f->offset == offsetof(struct event, kind))
+		return json_add_string(o, f->name, merlon_event_name(event->kind));
+	if (f->offset == offsetof(struct event, gva) && !event->gva_valid)
+		return 0;
+
+	switch (f->type) {
+	case MERLON_STRING:
+		return json_add_string(o, f->name, *(const char *const *)p ?: "");
+	case MERLON_HEX:
+		return json_add_hex(o, f->name, *(const uint64_t *)p);
+	case MERLON_U64:
+		return json_add_u64(o, f->name, *(const uint64_t *)p);
+	case MERLON_BOOL:
+		return json_add_bool(o, f->name, *(const bool *)p);
+	}
+	return -EINVAL;
+}
+
+int event_to_json(const struct event *event, char **ret)
+{
+	_cleanup_json_ struct json_object *o = json_object_new_object();
+	int r;
+
+	if (!o)
+		return -ENOMEM;
+	for (size_t i = 0; i < ARRAY_SIZE(fields_common); i++) {
+		r = add_field(o, event, &fields_common[i]);
+		if (r < 0)
+			return r;
+	}
+	for (size_t i = 0; i < kinds[event->kind].n; i++) {
+		r = add_field(o, event, &kinds[event->kind].fields[i]);
+		if (r < 0)
+			return r;
+	}
+	return json_text(o, JSON_ONE_LINE, ret);
+}
+
+static bool is_common(const char *key)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(fields_common); i++)
+		if (streq(fields_common[i].name, key))
+			return true;
+	return false;
+}
+
+/* "deny write of 8 bytes to gpa 0x...": what a person wants to read first. */
+static void print_violation(FILE *f, struct json_object *o)
+{
+	uint64_t length = json_get_u64(o, "length", 0);
+	const char *gva = json_get_string(o, "gva", NULL);
+	const char *rule = json_get_string(o, "rule", "");
+
+	fprintf(f, "%s: %s", json_get_string(o, "verdict", "?"),
+		json_get_string(o, "access", "?"));
+	if (length)
+		fprintf(f, " of %" PRIu64 " byte%s", length, length == 1 ? "" : "s");
+	fprintf(f, " at gpa %s", json_get_string(o, "gpa", "?"));
+	if (gva)
+		fprintf(f, " gva %s", gva);
+	fprintf(f, " by %s rip %s", json_get_bool(o, "user", false) ? "user" : "kernel",
+		json_get_string(o, "rip", "?"));
+	fprintf(f, ", cpu %" PRIu64, json_get_u64(o, "vcpu", 0));
+	if (*rule)
+		fprintf(f, ", rule %s", rule);
+	else
+		fprintf(f, ", rule #%" PRIu64, json_get_u64(o, "rule-id", 0));
+	if (json_get_bool(o, "nested", false))
+		fputs(", nested", f);
+	if (json_get_bool(o, "vectoring", false))
+		fputs(", during event delivery", f);
+	if (json_get_bool(o, "monitor", false))
+		fputs(", monitor only", f);
+	if (json_get_bool(o, "bad-verdict", false))
+		fputs(", program's verdict was illegal", f);
+}
+
+int event_line(const char *json, char **ret)
+{
+	_cleanup_json_ struct json_object *o = NULL;
+	_cleanup_free_ char *line = NULL;
+	const char *kind, *name;
+	uint64_t time;
+	size_t size;
+	FILE *f;
+	int r;
+
+	r = json_parse(json, strlen(json), &o);
+	if (r < 0)
+		return r;
+	kind = json_get_string(o, "kind", NULL);
+	if (!kind)
+		return -EINVAL;
+	name = json_get_string(o, "name", "");
+	time = json_get_u64(o, "time", 0);
+
+	f = open_memstream(&line, &size);
+	if (!f)
+		return -ENOMEM;
+	/* Seconds since boot, as the kernel's log has them. */
+	fprintf(f, "[%5" PRIu64 ".%06" PRIu64 "] #%" PRIu64 "%s%s %s", time / 1000000000,
+		time % 1000000000 / 1000, json_get_u64(o, "vm", 0), *name ? " " : "", name, kind);
+	if (merlon_event_from_name(kind) == MERLON_EVENT_VIOLATION) {
+		fputc(' ', f);
+		print_violation(f, o);
+	} else {
+		json_object_object_foreach(o, key, value)
+			if (!is_common(key))
+				fprintf(f, " %s=%s", key, json_object_get_string(value));
+	}
+	if (fclose(f) != 0)
+		return -ENOMEM;
+
+	*ret = TAKE_PTR(line);
+	return 0;
+}

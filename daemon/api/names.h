@@ -1,0 +1,288 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Every name that leaves a process: bus, paths, errors, exit codes, events and
+ * their fields, reasons for Degraded, limits.  One page, used by the daemon, the
+ * command line, the tests and the manual; nothing of it is written twice.  The
+ * interface is frozen at org.merlon1: rows are added, never changed.
+ */
+#ifndef MERLON_NAMES_H
+#define MERLON_NAMES_H
+
+#include <stddef.h>
+
+#define MERLON_BUS_NAME		"org.merlon1"
+#define MERLON_PATH		"/org/merlon1"
+#define MERLON_PATH_VM		"/org/merlon1/vm"	/* + "/<id>" */
+#define MERLON_IFACE_MANAGER	"org.merlon1.Manager"
+#define MERLON_IFACE_VM		"org.merlon1.Vm"
+
+#define MERLON_RUNTIME_DIR	"/run/merlon"
+#define MERLON_STATE_FILE	"state.json"		/* in the runtime directory */
+#define MERLON_BPFFS_DIR	"/sys/fs/bpf/merlon"
+
+#define MERLON_ENV_BUS		"MERLON_BUS_ADDRESS"	/* what --bus= says otherwise */
+
+#define MERLON_NAME_MAX		64			/* bytes: rules, policies, VMs as given */
+#define MERLON_TEXT_MAX		(1U << 20)		/* bytes of one JSON text on the bus */
+#define MERLON_WHAT_MAX		256			/* bytes that may name a VM, escaped form */
+
+/* What errors call a text that came over the bus; the command line puts FILE there. */
+#define MERLON_TEXT_LABEL	"<text>"
+
+/*
+ * Exit codes of merlon: X(NAME, value, meaning).
+ */
+#define MERLON_EXIT_CODES(X)							\
+	X(OK, 0, "success")							\
+	X(FAILED, 1, "failed")							\
+	X(USAGE, 2, "wrong usage, or input that is not well-formed")		\
+	X(DEGRADED, 3, "degraded, or violations found")				\
+	X(NOT_AUTHORISED, 4, "not authorised")					\
+	X(NO_SUCH, 5, "no such VM or rule")					\
+	X(NOT_SUPPORTED, 6, "not supported here")				\
+	X(SOME_HOSTS, 7, "some hosts failed")					\
+	X(UNREACHABLE, 8, "daemon unreachable")					\
+	X(INTERRUPTED, 130, "interrupted")
+
+enum merlon_exit {
+#define X(name, value, meaning) MERLON_EXIT_##name = (value),
+	MERLON_EXIT_CODES(X)
+#undef X
+};
+
+/*
+ * Errors of the bus: X(NAME, "Name", exit code, what to do next).  The full name
+ * is org.merlon1.Error.Name.
+ */
+#define MERLON_ERRORS(X)							\
+	X(NO_SUCH_VM, "NoSuchVm", NO_SUCH,					\
+	  "see 'merlon list' for the VMs there are")				\
+	X(AMBIGUOUS_NAME, "AmbiguousName", NO_SUCH,				\
+	  "name the VM by its id, like '#17'")					\
+	X(NO_SUCH_RULE, "NoSuchRule", NO_SUCH,					\
+	  "see 'merlon status VM' for the rules it has")			\
+	X(RULE_EXISTS, "RuleExists", FAILED,					\
+	  "choose another name, or 'merlon unprotect' the old rule first")	\
+	X(INVALID_RULE, "InvalidRule", USAGE,					\
+	  "correct the rule; merlon(1) lists the words a rule may have")	\
+	X(NOT_SUPPORTED, "NotSupported", NOT_SUPPORTED,				\
+	  "see 'merlon probe' for what this host can do")			\
+	X(NO_KERNEL_SUPPORT, "NoKernelSupport", NOT_SUPPORTED,			\
+	  "see 'merlon probe' for what is missing and how to get it")		\
+	X(LIMITS_EXCEEDED, "LimitsExceeded", FAILED,				\
+	  "ask for less at once, or drop rules that are no longer needed")	\
+	X(VM_GONE, "VmGone", NO_SUCH,						\
+	  "the VM ended meanwhile; see 'merlon list'")				\
+	X(KERNEL_ERROR, "KernelError", FAILED,					\
+	  "see the kernel's log and 'journalctl -u merlond'")			\
+	X(TIMEOUT, "Timeout", FAILED,						\
+	  "try again; see 'journalctl -u merlond' if it stays so")
+
+#define MERLON_ERROR_PREFIX "org.merlon1.Error."
+
+enum merlon_error {
+#define X(name, dbus, exit, hint) MERLON_E_##name,
+	MERLON_ERRORS(X)
+#undef X
+	MERLON_E_MAX
+};
+
+/*
+ * What a member of an event holds, and how JSON writes it: a string (printable
+ * ASCII, escaped), a 64-bit number written "0x...", a number, a boolean.
+ */
+enum merlon_type {
+	MERLON_STRING,
+	MERLON_HEX,
+	MERLON_U64,
+	MERLON_BOOL,
+};
+
+/*
+ * Members of events: F(member of struct event, "json-name", type, meaning).
+ */
+#define MERLON_EVENT_FIELDS_COMMON(F)						\
+	F(vm, "vm", U64, "id of the VM, given by KVM")				\
+	F(name, "name", STRING, "name of the VM, escaped, may be empty")	\
+	F(seq, "seq", U64, "number of the event within its VM")			\
+	F(kind, "kind", STRING, "what happened")				\
+	F(time, "time", U64, "nanoseconds of CLOCK_BOOTTIME")
+
+#define MERLON_EVENT_FIELDS_NONE(F)
+
+#define MERLON_EVENT_FIELDS_VIOLATION(F)					\
+	F(access, "access", STRING, "write, read, fetch, walk, kvm, cr, efer or unemulatable") \
+	F(gpa, "gpa", HEX, "guest physical address, L1's")			\
+	F(gva, "gva", HEX, "linear address; left out where not known")		\
+	F(rip, "rip", HEX, "instruction pointer")				\
+	F(cr3, "cr3", HEX, "control register 3")				\
+	F(length, "length", U64, "bytes accessed, 0 where not decoded")		\
+	F(rule, "rule", STRING, "name of the rule, empty if merlond does not know it") \
+	F(rule_id, "rule-id", U64, "id of the rule in the kernel")		\
+	F(verdict, "verdict", STRING, "deny, allow, skip, kill, exit or hold")	\
+	F(vcpu, "vcpu", U64, "number of the virtual CPU")			\
+	F(user, "user", BOOL, "the guest was in user mode")			\
+	F(nested, "nested", BOOL, "by an L2 guest; gva, rip, cr3 are L2's")	\
+	F(vectoring, "vectoring", BOOL, "while an event was being delivered")	\
+	F(emulated, "emulated", BOOL, "found by KVM's emulator: gpa and length are exact") \
+	F(monitor, "monitor", BOOL, "reported only, the access went through")	\
+	F(bad_verdict, "bad-verdict", BOOL, "a program's answer was not legal")
+
+#define MERLON_EVENT_FIELDS_CREATED(F)						\
+	F(pid, "pid", U64, "process of the VMM")				\
+	F(uid, "uid", U64, "effective uid of the VMM when it created the VM")
+
+#define MERLON_EVENT_FIELDS_RESET(F)						\
+	F(generation, "generation", U64, "resets so far")
+
+#define MERLON_EVENT_FIELDS_RULE(F)						\
+	F(rule, "rule", STRING, "name of the rule, empty if merlond does not know it") \
+	F(rule_id, "rule-id", U64, "id of the rule in the kernel")
+
+#define MERLON_EVENT_FIELDS_LOST(F)						\
+	F(count, "count", U64, "events that were dropped before this one")
+
+/*
+ * Kinds of events: X(NAME, "json-name", journal message id, FIELDS, meaning).
+ */
+#define MERLON_EVENTS(X)							\
+	X(VIOLATION, "violation", "5a1cdfb0eec948cea546a9ed9a5434c9", VIOLATION, \
+	  "the guest tried what a rule denies")					\
+	X(VM_CREATED, "vm-created", "63816147584b4336a4b3e23e8da9286e", CREATED, \
+	  "a VM was created, or found")						\
+	X(VM_RESET, "vm-reset", "342a3c160a4b40e7a65c20371d280cf8", RESET,	\
+	  "a VM was reset")							\
+	X(VM_DESTROYED, "vm-destroyed", "422f194302604703b997ab78ec647fdf", NONE, \
+	  "a VM ended")								\
+	X(VM_KILLED, "vm-killed", "617c919d201a41959665cd3005909af0", NONE,	\
+	  "a rule killed a VM: it runs no more")				\
+	X(VM_ADMITTED, "vm-admitted", "fc6cca36dadf4f87babab0a787bc10cf", NONE,	\
+	  "a new VM was admitted and runs")					\
+	X(ADMISSION_EXPIRED, "admission-expired", "8c851d7c873847fd8f84627b06e2fdad", NONE, \
+	  "nobody admitted a new VM in time")					\
+	X(RULE_DISARMED, "rule-disarmed", "41f2f628d5f044cc94a2fe16afbd3676", RULE, \
+	  "a reset disarmed a rule: it is listed and not enforced")		\
+	X(RULE_SET, "rule-set", "670013678d184e6ab216ce903b8342e8", RULE,	\
+	  "a rule is in force")							\
+	X(RULE_CLEARED, "rule-cleared", "7b140992a9084da68c965d9c2b5437c5", RULE, \
+	  "a rule was dropped")							\
+	X(LOST, "lost", "95180133fdec4af5a23ce436ee5db432", LOST,		\
+	  "events were lost")
+
+enum merlon_event_kind {
+#define X(name, json, message_id, fields, meaning) MERLON_EVENT_##name,
+	MERLON_EVENTS(X)
+#undef X
+	MERLON_EVENT_MAX
+};
+
+/*
+ * Why protection is not what was asked, the values of property Degraded:
+ * X(NAME, "reason", journal message id, what to do).  A detail may follow the
+ * reason after a colon (the id of a VM, a file).
+ */
+#define MERLON_DEGRADED(X)							\
+	X(NO_KERNEL_SUPPORT, "no-kernel-support", "0b454a720c0a4cae81752b15c19b9329", \
+	  "no rule is enforced; 'merlon probe' says what is missing")		\
+	X(VM_UNPROTECTED, "vm-unprotected", "ee397f3c860048b2960d7e24d7a02c5d",	\
+	  "rules of this VM are not enforced; see 'merlon status'")		\
+	X(ORPHAN_RULES, "orphan-rules", "0bbacd1442344882b7670359578606e8",	\
+	  "rules whose names were lost stay enforced; 'merlon clear' drops them") \
+	X(STATE_LOST, "state-lost", "22f2300ec17c4862a7fd1af97e65db1f",		\
+	  "state.json was unusable, set aside as .bad; rules were found in the kernel") \
+	X(SETTINGS_INVALID, "settings-invalid", "51ad77106c0a48b6a30e70856b2602a1",	\
+	  "merlond.json has an error and is not used; see 'journalctl -u merlond'") \
+	X(EVENTS_LOST, "events-lost", "79f16b983e5a4145986ac4a7ac3bd3fe",	\
+	  "events came faster than they were read; enforcement is not affected") \
+	X(ADMISSION_EXPIRED, "admission-expired", "4a99498892b44df4892cc0cc883c897c", \
+	  "a VM ran, or was refused, before merlond admitted it")
+
+enum merlon_degraded {
+#define X(name, reason, message_id, hint) MERLON_DEGRADED_##name,
+	MERLON_DEGRADED(X)
+#undef X
+	MERLON_DEGRADED_MAX
+};
+
+/*
+ * Words for the kernel's numbers: X(number in <linux/kvm_vmi.h>, "word").
+ */
+#define MERLON_VERDICTS(X)							\
+	X(KVM_VMI_DEFAULT, "default")						\
+	X(KVM_VMI_DENY, "deny")							\
+	X(KVM_VMI_ALLOW, "allow")						\
+	X(KVM_VMI_SKIP, "skip")							\
+	X(KVM_VMI_KILL, "kill")							\
+	X(KVM_VMI_EXIT, "exit")							\
+	X(KVM_VMI_HOLD, "hold")
+
+#define MERLON_ACCESSES(X)							\
+	X(KVM_VMI_WRITE, "write")						\
+	X(KVM_VMI_READ, "read")							\
+	X(KVM_VMI_FETCH, "fetch")						\
+	X(KVM_VMI_WALK, "walk")							\
+	X(KVM_VMI_KVM, "kvm")							\
+	X(KVM_VMI_CR, "cr")							\
+	X(KVM_VMI_EFER, "efer")							\
+	X(KVM_VMI_UNEMULATABLE, "unemulatable")
+
+#define MERLON_ON_RESETS(X)							\
+	X(KVM_VMI_RESET_DISARM, "disarm")					\
+	X(KVM_VMI_RESET_KEEP, "keep")						\
+	X(KVM_VMI_RESET_KILL, "kill")
+
+#define MERLON_ADMISSIONS(X)							\
+	X(KVM_VMI_ADMIT_OFF, "off")						\
+	X(KVM_VMI_ADMIT_OPEN, "open")						\
+	X(KVM_VMI_ADMIT_CLOSED, "closed")
+
+/* States of a VM in ListVms(). */
+#define MERLON_STATE_RUNNING		"running"
+#define MERLON_STATE_PENDING		"pending"	/* waits for admission */
+#define MERLON_STATE_DEAD		"dead"		/* killed or dying */
+#define MERLON_STATE_UNSUPPORTED	"unsupported"	/* SEV, TDX, private memory */
+
+/* What every enforcing rule says of itself, and status prints. */
+#define MERLON_DEVICE_WRITES		"device-writes"
+#define MERLON_NOT_ENFORCED		"not enforced"
+
+/* "org.merlon1.Error.NoSuchVm" and so on; never NULL. */
+const char *merlon_error_name(enum merlon_error error);
+
+/* What to do next; NULL where nothing is known that would help. */
+const char *merlon_error_hint(const char *dbus_name);
+
+/*
+ * The exit code for an error of the bus, ours or one of D-Bus itself
+ * (AccessDenied, ServiceUnknown...); MERLON_EXIT_FAILED for any other.
+ */
+enum merlon_exit merlon_error_exit(const char *dbus_name);
+
+/* "violation" and so on; never NULL. */
+const char *merlon_event_name(enum merlon_event_kind kind);
+
+/* The kind, -1 if there is none of this name. */
+int merlon_event_from_name(const char *name);
+
+/* 32 hexadecimal digits for the journal's MESSAGE_ID=. */
+const char *merlon_event_message_id(enum merlon_event_kind kind);
+
+/* "no-kernel-support" and so on; never NULL. */
+const char *merlon_degraded_name(enum merlon_degraded reason);
+const char *merlon_degraded_message_id(enum merlon_degraded reason);
+
+/* What to do about a value of Degraded (its detail is ignored), NULL if unknown. */
+const char *merlon_degraded_hint(const char *value);
+
+/* Words for numbers of <linux/kvm_vmi.h>, "?" for numbers without one. */
+const char *merlon_verdict_name(unsigned int verdict);
+const char *merlon_access_name(unsigned int kind);
+const char *merlon_on_reset_name(unsigned int on_reset);
+const char *merlon_admission_name(unsigned int admission);
+
+/* And back: -1 for a word that is none. */
+int merlon_verdict_from_name(const char *word);
+int merlon_on_reset_from_name(const char *word);
+int merlon_admission_from_name(const char *word);
+
+#endif

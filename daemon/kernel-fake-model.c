@@ -1,0 +1,310 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* The kernel that tests play. */
+#include "kernel-fake-model.h"
+#include "util/util.h"
+
+struct fake_vm *fake_find(struct fake_model *model, uint64_t id)
+{
+	for (size_t i = 0; i < model->n_vms; i++)
+		if (model->vms[i].info.id == id)
+			return &model->vms[i];
+	return NULL;
+}
+
+struct fake_vm *fake_next(struct fake_model *model, uint64_t after)
+{
+	for (size_t i = 0; i < model->n_vms; i++)
+		if (model->vms[i].info.id > after)
+			return &model->vms[i];
+	return NULL;
+}
+
+int fake_add(struct fake_model *model, const struct kvm_vmi_vm_info *info)
+{
+	struct fake_vm *vms;
+	size_t i = 0;
+
+	if (fake_find(model, info->id))
+		return -EEXIST;
+	vms = reallocarray(model->vms, model->n_vms + 1, sizeof(*vms));
+	if (!vms)
+		return -ENOMEM;
+	model->vms = vms;
+	while (i < model->n_vms && vms[i].info.id < info->id)
+		i++;
+	memmove(&vms[i + 1], &vms[i], (model->n_vms - i) * sizeof(*vms));
+	vms[i] = (struct fake_vm) { .info = *info };
+	model->n_vms++;
+	return 0;
+}
+
+static void vm_done(struct fake_vm *vm)
+{
+	free(vm->rules);
+	free(vm->ranges);
+}
+
+void fake_remove(struct fake_model *model, uint64_t id)
+{
+	struct fake_vm *vm = fake_find(model, id);
+	size_t i;
+
+	if (!vm)
+		return;
+	i = (size_t)(vm - model->vms);
+	vm_done(vm);
+	memmove(vm, vm + 1, (model->n_vms - i - 1) * sizeof(*vm));
+	model->n_vms--;
+}
+
+struct kvm_vmi_rule_info *fake_rule(struct fake_vm *vm, uint32_t id)
+{
+	for (size_t i = 0; i < vm->n_rules; i++)
+		if (vm->rules[i].rule.id == id)
+			return &vm->rules[i];
+	return NULL;
+}
+
+int fake_set_rules(struct fake_vm *vm, const struct kvm_vmi_rule *rules, size_t n)
+{
+	struct kvm_vmi_rule_info *grown;
+
+	if (!n || n > KVM_VMI_MAX_BATCH)
+		return -EINVAL;
+	for (size_t i = 0; i < n; i++)
+		if (!rules[i].id || rules[i].id > KVM_VMI_RULE_ID_MAX)
+			return -EINVAL;
+	if (vm->n_rules + n > KVM_VMI_MAX_RULES)
+		return -ENOSPC;
+	grown = reallocarray(vm->rules, vm->n_rules + n, sizeof(*grown));
+	if (!grown)
+		return -ENOMEM;
+	vm->rules = grown;
+	for (size_t i = 0; i < n; i++) {
+		struct kvm_vmi_rule_info *old = fake_rule(vm, rules[i].id);
+		size_t at = 0;
+
+		if (old) {
+			old->rule = rules[i];
+			continue;
+		}
+		while (at < vm->n_rules && vm->rules[at].rule.id < rules[i].id)
+			at++;
+		memmove(&grown[at + 1], &grown[at], (vm->n_rules - at) * sizeof(*grown));
+		grown[at] = (struct kvm_vmi_rule_info) { .rule = rules[i] };
+		vm->n_rules++;
+	}
+	vm->info.rules = (uint32_t)vm->n_rules;
+	return 0;
+}
+
+int fake_clear_rule(struct fake_vm *vm, uint32_t id)
+{
+	struct kvm_vmi_rule_info *rule;
+	size_t kept = 0;
+
+	if (!id) {
+		vm->n_rules = vm->n_ranges = vm->info.rules = 0;
+		return 0;
+	}
+	rule = fake_rule(vm, id);
+	if (!rule)
+		return -ENOENT;
+	memmove(rule, rule + 1, (size_t)(vm->rules + vm->n_rules - rule - 1) * sizeof(*rule));
+	vm->info.rules = (uint32_t)--vm->n_rules;
+	for (size_t i = 0; i < vm->n_ranges; i++)
+		if (vm->ranges[i].rule != id)
+			vm->ranges[kept++] = vm->ranges[i];
+	vm->n_ranges = kept;
+	return 0;
+}
+
+static int add_range(struct fake_vm *vm, const struct kvm_vmi_range *range)
+{
+	struct kvm_vmi_range *grown;
+
+	if (!range->nr)
+		return 0;
+	grown = reallocarray(vm->ranges, vm->n_ranges + 1, sizeof(*grown));
+	if (!grown)
+		return -ENOMEM;
+	vm->ranges = grown;
+	grown[vm->n_ranges++] = *range;
+	return 0;
+}
+
+/* A rule's older claims on these frames go: what they cover on either side stays. */
+static int replace_range(struct fake_vm *vm, const struct kvm_vmi_range *range)
+{
+	uint64_t from = range->gfn, to = range->gfn + range->nr;
+
+	for (size_t i = 0; i < vm->n_ranges; i++) {
+		struct kvm_vmi_range *old = &vm->ranges[i], tail = *old;
+		uint64_t end = old->gfn + old->nr;
+		int r;
+
+		if (old->rule != range->rule || old->gfn >= to || end <= from)
+			continue;
+		old->nr = old->gfn < from ? from - old->gfn : 0;
+		tail.gfn = to;
+		tail.nr = end > to ? end - to : 0;
+		r = add_range(vm, &tail);
+		if (r < 0)
+			return r;
+	}
+	return add_range(vm, range);
+}
+
+int fake_set_access(struct fake_vm *vm, const struct kvm_vmi_range *ranges, size_t n)
+{
+	uint64_t limit = 1ULL << (vm->info.maxphyaddr - 12);
+
+	if (!n || n > KVM_VMI_MAX_BATCH)
+		return -EINVAL;
+	for (size_t i = 0; i < n; i++) {
+		if (!ranges[i].nr || ranges[i].rights != KVM_VMI_RIGHT_ALL)
+			return -EINVAL;
+		if (ranges[i].gfn >= limit || ranges[i].nr > limit - ranges[i].gfn)
+			return -ERANGE;
+		if (!fake_rule(vm, ranges[i].rule))
+			return -ENOENT;
+	}
+	for (size_t i = 0; i < n; i++) {
+		int r = replace_range(vm, &ranges[i]);
+
+		if (r < 0)
+			return r;
+	}
+	vm->info.map_entries = vm->n_ranges;
+	return 0;
+}
+
+/* kill > exit > hold > deny > skip > allow */
+static int strictness(unsigned int action)
+{
+	static const int order[KVM_VMI_NR_VERDICTS] = {
+		[KVM_VMI_DEFAULT] = 3, [KVM_VMI_ALLOW] = 1, [KVM_VMI_SKIP] = 2,
+		[KVM_VMI_DENY] = 3, [KVM_VMI_HOLD] = 4, [KVM_VMI_EXIT] = 5, [KVM_VMI_KILL] = 6,
+	};
+
+	return action < KVM_VMI_NR_VERDICTS ? order[action] : 0;
+}
+
+struct kvm_vmi_rule_info *fake_denies(struct fake_vm *vm, uint64_t gpa, uint64_t length)
+{
+	struct kvm_vmi_rule_info *best = NULL;
+
+	for (size_t i = 0; i < vm->n_ranges; i++) {
+		const struct kvm_vmi_range *range = &vm->ranges[i];
+		struct kvm_vmi_rule_info *rule = fake_rule(vm, range->rule);
+		bool denied = false;
+
+		if (!rule || rule->rule.flags & KVM_VMI_RULE_DISARMED)
+			continue;
+		for (uint64_t sub = gpa >> KVM_VMI_SUBPAGE_SHIFT;
+		     sub <= (gpa + length - 1) >> KVM_VMI_SUBPAGE_SHIFT; sub++) {
+			uint64_t gfn = sub / 32;
+
+			denied |= gfn >= range->gfn && gfn < range->gfn + range->nr &&
+				  !(range->write & 1U << (sub % 32));
+		}
+		if (!denied)
+			continue;
+		if (!best || strictness(rule->rule.action[0]) > strictness(best->rule.action[0]) ||
+		    (strictness(rule->rule.action[0]) == strictness(best->rule.action[0]) &&
+		     rule->rule.id < best->rule.id))
+			best = rule;
+	}
+	return best;
+}
+
+struct file_head {
+	uint64_t n_vms;
+	uint32_t admission;
+	uint32_t admission_ms;
+};
+
+struct file_vm {
+	struct kvm_vmi_vm_info info;
+	struct merlon_vm_counters counters;
+	uint64_t n_rules;
+	uint64_t n_ranges;
+};
+
+static bool put(const void *items, size_t size, size_t n, FILE *f)
+{
+	return !n || fwrite(items, size, n, f) == n;
+}
+
+int fake_save(const struct fake_model *model, const char *path)
+{
+	_cleanup_free_ char *tmp = NULL;
+	struct file_head head = { model->n_vms, model->admission, model->admission_ms };
+	bool ok;
+	FILE *f;
+
+	if (asprintf(&tmp, "%s.tmp", path) < 0)
+		return -ENOMEM;
+	f = fopen(tmp, "we");
+	if (!f)
+		return -errno;
+	ok = fwrite(&head, sizeof(head), 1, f) == 1;
+	for (size_t i = 0; ok && i < model->n_vms; i++) {
+		const struct fake_vm *vm = &model->vms[i];
+		struct file_vm v = { vm->info, vm->counters, vm->n_rules, vm->n_ranges };
+
+		ok = fwrite(&v, sizeof(v), 1, f) == 1 &&
+		     put(vm->rules, sizeof(*vm->rules), vm->n_rules, f) &&
+		     put(vm->ranges, sizeof(*vm->ranges), vm->n_ranges, f);
+	}
+	ok = fclose(f) == 0 && ok;
+	if (!ok || rename(tmp, path) < 0)
+		return -EIO;
+	return 0;
+}
+
+static bool read_vm(struct fake_vm *vm, FILE *f)
+{
+	struct file_vm v;
+
+	if (fread(&v, sizeof(v), 1, f) != 1)
+		return false;
+	vm->info = v.info;
+	vm->counters = v.counters;
+	vm->rules = calloc(v.n_rules + 1, sizeof(*vm->rules));
+	vm->ranges = calloc(v.n_ranges + 1, sizeof(*vm->ranges));
+	if (!vm->rules || !vm->ranges)
+		return false;
+	vm->n_rules = v.n_rules;
+	vm->n_ranges = v.n_ranges;
+	return fread(vm->rules, sizeof(*vm->rules), vm->n_rules, f) == vm->n_rules &&
+	       fread(vm->ranges, sizeof(*vm->ranges), vm->n_ranges, f) == vm->n_ranges;
+}
+
+int fake_load(struct fake_model *model, const char *path)
+{
+	_cleanup_fclose_ FILE *f = fopen(path, "re");
+	struct file_head head;
+
+	if (!f)
+		return -errno;
+	if (fread(&head, sizeof(head), 1, f) != 1)
+		return -EBADMSG;
+	model->vms = calloc(head.n_vms + 1, sizeof(*model->vms));
+	if (!model->vms)
+		return -ENOMEM;
+	model->admission = head.admission;
+	model->admission_ms = head.admission_ms;
+	for (; model->n_vms < head.n_vms; model->n_vms++)
+		if (!read_vm(&model->vms[model->n_vms], f))
+			return -EBADMSG;
+	return 0;
+}
+
+void fake_done(struct fake_model *model)
+{
+	for (size_t i = 0; i < model->n_vms; i++)
+		vm_done(&model->vms[i]);
+	free(model->vms);
+	*model = (struct fake_model) { 0 };
+}

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The kernel that tests play: VMs, rules, ranges, what a write meets, and what is
+ * kept in a file so that it outlives merlond as a kernel does.  Not in merlond.
+ */
+#ifndef MERLON_KERNEL_FAKE_MODEL_H
+#define MERLON_KERNEL_FAKE_MODEL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "../bpf/intf.h"
+
+struct fake_vm {
+	struct kvm_vmi_vm_info info;
+	struct merlon_vm_counters counters;
+	struct kvm_vmi_rule_info *rules;	/* sorted by id */
+	size_t n_rules;
+	struct kvm_vmi_range *ranges;		/* no two of one rule overlap */
+	size_t n_ranges;
+};
+
+struct fake_model {
+	struct fake_vm *vms;			/* sorted by id */
+	size_t n_vms;
+	uint32_t admission;
+	uint32_t admission_ms;
+};
+
+/* All return 0 or a negative errno as the kfuncs of the same names do. */
+struct fake_vm *fake_find(struct fake_model *model, uint64_t id);
+struct fake_vm *fake_next(struct fake_model *model, uint64_t after);
+int fake_add(struct fake_model *model, const struct kvm_vmi_vm_info *info);
+void fake_remove(struct fake_model *model, uint64_t id);
+
+struct kvm_vmi_rule_info *fake_rule(struct fake_vm *vm, uint32_t id);
+int fake_set_rules(struct fake_vm *vm, const struct kvm_vmi_rule *rules, size_t n);
+int fake_clear_rule(struct fake_vm *vm, uint32_t id);
+int fake_set_access(struct fake_vm *vm, const struct kvm_vmi_range *ranges, size_t n);
+
+/* The rule that speaks for a write, NULL if all of it is allowed. */
+struct kvm_vmi_rule_info *fake_denies(struct fake_vm *vm, uint64_t gpa, uint64_t length);
+
+int fake_save(const struct fake_model *model, const char *path);
+/* -ENOENT when there is no file. */
+int fake_load(struct fake_model *model, const char *path);
+void fake_done(struct fake_model *model);
+
+#endif

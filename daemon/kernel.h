@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The kernel as the daemon sees it: one table of operations, filled in by
+ * kernel-bpf.c (the real one) or kernel-fake.c (tests), whichever is linked.
+ * Nothing else of the daemon knows about BPF.
+ */
+#ifndef MERLON_KERNEL_H
+#define MERLON_KERNEL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <systemd/sd-event.h>
+
+#include "../bpf/intf.h"
+
+struct kernel;
+
+/* The two queues of records, each of which has an fd to poll. */
+enum kernel_ring {
+	KERNEL_RING_CONTROL,
+	KERNEL_RING_EVENTS,
+	KERNEL_NR_RINGS
+};
+
+/**
+ * struct kernel_setup - what a backend is opened with
+ * @bpffs_dir: directory that holds the pins
+ * @runtime_dir: directory for files that live as long as the host
+ * @script: what --fake-kernel= said, NULL otherwise
+ * @event: for backends that need the loop themselves
+ * @on_record: called by drain() for each record, whole and of the size its kind
+ *	has; must not drain again
+ * @userdata: handed to @on_record
+ */
+struct kernel_setup {
+	const char *bpffs_dir;
+	const char *runtime_dir;
+	const char *script;
+	sd_event *event;
+	void (*on_record)(const struct merlon_record *record, void *userdata);
+	void *userdata;
+};
+
+/**
+ * struct kernel_missing - something without which the kernel protects nothing
+ * @what: a word for machines
+ * @why: a sentence
+ * @remedy: what to do
+ */
+struct kernel_missing {
+	char what[32];
+	char why[512];
+	char remedy[256];
+};
+
+/**
+ * struct kernel_ops - operations of a backend
+ *
+ * All return 0 or a negative errno and leave ret_ arguments untouched on failure.
+ * -ESRCH is always "no such VM"; -EIO "this VM is dead".  Other errors are those
+ * of the kfuncs of the same name.
+ */
+struct kernel_ops {
+	/* Lets go of the kernel and frees @k; everything stays in force. */
+	void (*close)(struct kernel *k);
+	int (*caps)(struct kernel *k, struct kvm_vmi_caps *ret);
+
+	/* The VM @id; the VM with the lowest id above @after. */
+	int (*vm_info)(struct kernel *k, uint64_t id, struct kvm_vmi_vm_info *ret);
+	int (*vm_next)(struct kernel *k, uint64_t after, struct kvm_vmi_vm_info *ret);
+
+	/* At most KVM_VMI_MAX_BATCH rules, all or none. */
+	int (*set_rules)(struct kernel *k, uint64_t vm, const struct kvm_vmi_rule *rules,
+			 size_t n);
+	/* The rule with the lowest id above @after; -ENOENT when there is none. */
+	int (*next_rule)(struct kernel *k, uint64_t vm, uint32_t after,
+			 struct kvm_vmi_rule_info *ret);
+	/* A rule and its ranges, 0: every rule of the VM; -ENOENT. */
+	int (*clear_rule)(struct kernel *k, uint64_t vm, uint32_t rule);
+	/* At most KVM_VMI_MAX_BATCH ranges, all or none. */
+	int (*set_access)(struct kernel *k, uint64_t vm, const struct kvm_vmi_range *ranges,
+			  size_t n);
+
+	int (*admit)(struct kernel *k, uint64_t vm);
+	int (*set_admission)(struct kernel *k, enum kvm_vmi_admission mode,
+			     uint32_t deadline_ms);
+
+	/* Counts of events of a VM; zeroes for one that has none yet. */
+	int (*counters)(struct kernel *k, uint64_t vm, struct merlon_vm_counters *ret);
+	/* Records that the control ring lost since it exists. */
+	int (*control_lost)(struct kernel *k, uint64_t *ret);
+
+	/* Readable while the ring has records; belongs to the backend. */
+	int (*ring_fd)(struct kernel *k, enum kernel_ring ring);
+	/* Hands at most @max records to on_record(); returns how many. */
+	int (*drain)(struct kernel *k, enum kernel_ring ring, unsigned int max);
+
+	/* Takes programs and pins away; the backend can then only be closed. */
+	int (*remove)(struct kernel *k);
+};
+
+struct kernel {
+	const struct kernel_ops *ops;
+};
+
+/**
+ * struct kernel_backend - the backend that is linked in
+ * @name: for logs
+ * @script_option: the backend reads --fake-kernel=
+ * @open: takes hold of the kernel.  -EOPNOTSUPP: this kernel cannot protect, and
+ *	*@reterr_missing says what it lacks; -EBUSY: somebody else owns it; else
+ *	some other negative errno, *@reterr_missing filled all the same
+ */
+struct kernel_backend {
+	const char *name;
+	bool script_option;
+	int (*open)(const struct kernel_setup *setup, struct kernel **ret,
+		    struct kernel_missing *reterr_missing);
+};
+
+extern const struct kernel_backend kernel_backend;
+
+static inline struct kernel *kernel_close(struct kernel *k)
+{
+	if (k)
+		k->ops->close(k);
+	return NULL;
+}
+
+#endif

@@ -1,0 +1,369 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* org.merlon1.Manager on the wire; names and types as in api/org.merlon1.xml. */
+#include "api/version.h"
+#include "auth.h"
+#include "bus-fault.h"
+#include "inventory.h"
+#include "log.h"
+#include "manager-bus.h"
+#include "probe.h"
+#include "ruleset.h"
+#include "util/escape.h"
+#include "util/json.h"
+#include "vm-bus.h"
+
+/* A filter is {} or one member. */
+#define FILTER_MAX 1024
+
+int bus_need_kernel(struct manager *m, sd_bus_error *reterr)
+{
+	if (m->kernel)
+		return 0;
+	return bus_fault(reterr, MERLON_E_NO_KERNEL_SUPPORT, "%s", m->missing.why);
+}
+
+int bus_read_text(sd_bus_message *call, size_t max, const char **ret, sd_bus_error *reterr)
+{
+	const char *s;
+	int r;
+
+	r = sd_bus_message_read(call, "s", &s);
+	if (r < 0)
+		return r;
+	if (strnlen(s, max + 1) > max)
+		return bus_fault(reterr, MERLON_E_LIMITS_EXCEEDED,
+				 "A text of more than %zu bytes", max);
+	*ret = s;
+	return 0;
+}
+
+int bus_resolve_vm(struct manager *m, const char *what, struct vm **ret, sd_bus_error *reterr)
+{
+	_cleanup_free_ char *shown = NULL;
+	char ids[128];
+
+	switch (vm_table_resolve(&m->vms, what, ret, ids, sizeof(ids))) {
+	case VM_FOUND:
+		return 0;
+	case VM_AMBIGUOUS:
+		shown = escape_terminal(what);
+		return bus_fault(reterr, MERLON_E_AMBIGUOUS_NAME,
+				 "'%s' exists more than once: use one of %s",
+				 shown ? shown : "", ids);
+	case VM_NONE:
+	default:
+		shown = escape_terminal(what);
+		return bus_fault(reterr, MERLON_E_NO_SUCH_VM, "No VM '%s'", shown ? shown : "");
+	}
+}
+
+static int method_list_vms(sd_bus_message *call, void *userdata, sd_bus_error *reterr)
+{
+	_cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+	struct manager *m = userdata;
+	int r;
+
+	r = auth_check(call, AUTH_LIST, NULL, reterr);
+	if (r <= 0)
+		return r < 0 ? r : 1;
+	r = bus_need_kernel(m, reterr);
+	if (r < 0)
+		return r;
+	r = sd_bus_message_new_method_return(call, &reply);
+	if (r >= 0)
+		r = sd_bus_message_open_container(reply, 'a', "a{sv}");
+	for (size_t i = 0; r >= 0 && i < m->vms.n; i++)
+		/* One that ended and was not told of yet is none any more. */
+		if (inventory_refresh(m, m->vms.vms[i]) != -ESRCH)
+			r = vm_bus_append(m, reply, m->vms.vms[i], false);
+	if (r >= 0)
+		r = sd_bus_message_close_container(reply);
+	if (r < 0)
+		return r;
+	return sd_bus_send(NULL, reply, NULL);
+}
+
+static int method_describe_vm(sd_bus_message *call, void *userdata, sd_bus_error *reterr)
+{
+	_cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+	struct manager *m = userdata;
+	const char *what;
+	struct vm *vm;
+	int r;
+
+	r = auth_check(call, AUTH_LIST, NULL, reterr);
+	if (r <= 0)
+		return r < 0 ? r : 1;
+	r = bus_read_text(call, MERLON_WHAT_MAX, &what, reterr);
+	if (r >= 0)
+		r = bus_need_kernel(m, reterr);
+	if (r >= 0)
+		r = bus_resolve_vm(m, what, &vm, reterr);
+	if (r < 0)
+		return r;
+	r = sd_bus_message_new_method_return(call, &reply);
+	if (r >= 0)
+		r = vm_bus_append(m, reply, vm, true);
+	if (r < 0)
+		return r;
+	return sd_bus_send(NULL, reply, NULL);
+}
+
+static int method_probe(sd_bus_message *call, void *userdata, sd_bus_error *reterr)
+{
+	_cleanup_free_ char *report = NULL;
+	struct manager *m = userdata;
+	int r;
+
+	/* The one method that says everything without a kernel, too: that is its use. */
+	r = auth_check(call, AUTH_LIST, NULL, reterr);
+	if (r <= 0)
+		return r < 0 ? r : 1;
+	if (m->kernel)
+		(void)m->kernel->ops->caps(m->kernel, &m->caps);
+	r = probe_report(m, &report);
+	if (r < 0)
+		return r;
+	return sd_bus_reply_method_return(call, "s", report);
+}
+
+/* {} is every VM: *@ret 0. */
+static int read_filter(struct manager *m, const char *text, uint64_t *ret, sd_bus_error *reterr)
+{
+	static const char expected[] = "Expected a filter {}, {\"vm\": 17} or {\"vm\": \"name\"}";
+	_cleanup_json_ struct json_object *o = NULL;
+	struct json_object *value;
+	struct vm *vm;
+	char what[32];
+	int r;
+
+	r = json_parse(text, strlen(text), &o);
+	if (r == -ENOMEM)
+		return r;
+	if (r < 0 || !json_object_is_type(o, json_type_object))
+		return sd_bus_error_set(reterr, SD_BUS_ERROR_INVALID_ARGS, expected);
+	if (json_object_object_length(o) == 0) {
+		*ret = 0;
+		return 0;
+	}
+	if (json_object_object_length(o) != 1 || !json_object_object_get_ex(o, "vm", &value))
+		return sd_bus_error_set(reterr, SD_BUS_ERROR_INVALID_ARGS, expected);
+	if (json_object_is_type(value, json_type_int)) {
+		snprintf(what, sizeof(what), "#%llu",
+			 (unsigned long long)json_object_get_uint64(value));
+		r = bus_resolve_vm(m, what, &vm, reterr);
+	} else if (json_object_is_type(value, json_type_string)) {
+		r = bus_resolve_vm(m, json_object_get_string(value), &vm, reterr);
+	} else {
+		return sd_bus_error_set(reterr, SD_BUS_ERROR_INVALID_ARGS, expected);
+	}
+	if (r < 0)
+		return r;
+	*ret = vm->info.id;
+	return 0;
+}
+
+static int method_watch(sd_bus_message *call, void *userdata, sd_bus_error *reterr)
+{
+	struct manager *m = userdata;
+	const char *text;
+	uint64_t vm = 0;
+	uid_t uid;
+	int r;
+
+	r = auth_check(call, AUTH_LIST, &uid, reterr);
+	if (r <= 0)
+		return r < 0 ? r : 1;
+	r = bus_read_text(call, FILTER_MAX, &text, reterr);
+	if (r >= 0)
+		r = bus_need_kernel(m, reterr);
+	if (r >= 0)
+		r = read_filter(m, text, &vm, reterr);
+	if (r < 0)
+		return r;
+	r = watch_set(&m->watches, m->bus, sd_bus_message_get_sender(call), uid, vm);
+	if (r == -EDQUOT)
+		return bus_fault(reterr, MERLON_E_LIMITS_EXCEEDED,
+				 "This user has %u watching connections already", WATCH_MAX_UID);
+	if (r == -ENFILE)
+		return bus_fault(reterr, MERLON_E_LIMITS_EXCEEDED,
+				 "There are %u watching connections already", WATCH_MAX);
+	if (r < 0)
+		return r;
+	return sd_bus_reply_method_return(call, NULL);
+}
+
+static int method_unwatch(sd_bus_message *call, void *userdata, sd_bus_error *reterr)
+{
+	struct manager *m = userdata;
+	int r;
+
+	r = auth_check(call, AUTH_LIST, NULL, reterr);
+	if (r <= 0)
+		return r < 0 ? r : 1;
+	watch_remove(&m->watches, sd_bus_message_get_sender(call));
+	return sd_bus_reply_method_return(call, NULL);
+}
+
+static int append_cleared(struct json_object *array, const struct vm *vm,
+			  struct json_object *take_names)
+{
+	_cleanup_json_ struct json_object *o = json_object_new_object();
+	int r;
+
+	if (!o) {
+		json_object_put(take_names);
+		return -ENOMEM;
+	}
+	r = json_add(o, "rules", take_names);
+	if (r >= 0)
+		r = json_add_u64(o, "vm", vm->info.id);
+	if (r >= 0)
+		r = json_add_string(o, "name", vm->identity.name);
+	return r < 0 ? r : json_append(array, TAKE_PTR(o));
+}
+
+static int clear_all(struct manager *m, bool dry_run, char **ret, sd_bus_error *reterr)
+{
+	_cleanup_json_ struct json_object *o = json_object_new_object();
+	struct json_object *array = json_object_new_array(), *names;
+	int r;
+
+	if (!o) {
+		json_object_put(array);
+		return -ENOMEM;
+	}
+	r = json_add(o, dry_run ? "would-clear" : "cleared", array);
+	/* Rules that nobody has listed yet are to go, too. */
+	if (r >= 0)
+		inventory_reconcile(m);
+	for (size_t i = 0; r >= 0 && i < m->vms.n; i++) {
+		struct vm *vm = m->vms.vms[i];
+
+		if (!vm->n_rules)
+			continue;
+		r = ruleset_names(vm, &names);
+		if (r < 0)
+			break;
+		r = ruleset_unprotect(m, vm, "", dry_run, NULL, reterr);
+		if (r < 0) {
+			json_object_put(names);
+			/* A VM that ended has no rules: go on with the others. */
+			if (!sd_bus_error_has_name(reterr, merlon_error_name(MERLON_E_VM_GONE)))
+				return r;
+			sd_bus_error_free(reterr);
+			r = 0;
+			continue;
+		}
+		r = append_cleared(array, vm, names);
+	}
+	return r < 0 ? r : json_text(o, JSON_ONE_LINE, ret);
+}
+
+static int method_clear_all(sd_bus_message *call, void *userdata, sd_bus_error *reterr)
+{
+	_cleanup_free_ char *report = NULL;
+	struct manager *m = userdata;
+	int r, dry_run;
+
+	r = auth_check(call, AUTH_MANAGE, NULL, reterr);
+	if (r <= 0)
+		return r < 0 ? r : 1;
+	r = sd_bus_message_read(call, "b", &dry_run);
+	if (r >= 0)
+		r = bus_need_kernel(m, reterr);
+	if (r >= 0)
+		r = clear_all(m, dry_run, &report, reterr);
+	if (r < 0)
+		return r;
+	return sd_bus_reply_method_return(call, "s", report);
+}
+
+static int property_version(sd_bus *bus, const char *path, const char *interface,
+			    const char *property, sd_bus_message *reply, void *userdata,
+			    sd_bus_error *reterr)
+{
+	(void)bus;
+	(void)path;
+	(void)interface;
+	(void)property;
+	(void)userdata;
+	(void)reterr;
+	return sd_bus_message_append(reply, "s", MERLON_VERSION);
+}
+
+static int property_features(sd_bus *bus, const char *path, const char *interface,
+			     const char *property, sd_bus_message *reply, void *userdata,
+			     sd_bus_error *reterr)
+{
+	struct manager *m = userdata;
+	const char *word;
+	uint64_t bit;
+	int r;
+
+	(void)bus;
+	(void)path;
+	(void)interface;
+	(void)property;
+	(void)reterr;
+	r = sd_bus_message_open_container(reply, 'a', "s");
+	for (unsigned int i = 0; r >= 0 && (word = probe_feature(i, &bit)); i++)
+		if (m->kernel && m->caps.features & bit)
+			r = sd_bus_message_append(reply, "s", word);
+	return r < 0 ? r : sd_bus_message_close_container(reply);
+}
+
+static int property_degraded(sd_bus *bus, const char *path, const char *interface,
+			     const char *property, sd_bus_message *reply, void *userdata,
+			     sd_bus_error *reterr)
+{
+	struct manager *m = userdata;
+	char **reasons;
+	int r;
+
+	(void)bus;
+	(void)path;
+	(void)interface;
+	(void)property;
+	(void)reterr;
+	r = manager_degraded(m, &reasons);
+	if (r < 0)
+		return r;
+	r = sd_bus_message_append_strv(reply, reasons);
+	for (char **s = reasons; *s; s++)
+		free(*s);
+	free(reasons);
+	return r;
+}
+
+static const sd_bus_vtable manager_vtable[] = {
+	SD_BUS_VTABLE_START(0),
+	SD_BUS_METHOD_WITH_NAMES("ListVms", NULL,, "aa{sv}", SD_BUS_PARAM(vms),
+				 method_list_vms, SD_BUS_VTABLE_UNPRIVILEGED),
+	SD_BUS_METHOD_WITH_NAMES("DescribeVm", "s", SD_BUS_PARAM(what), "a{sv}", SD_BUS_PARAM(vm),
+				 method_describe_vm, SD_BUS_VTABLE_UNPRIVILEGED),
+	SD_BUS_METHOD_WITH_NAMES("Probe", NULL,, "s", SD_BUS_PARAM(report),
+				 method_probe, SD_BUS_VTABLE_UNPRIVILEGED),
+	SD_BUS_METHOD_WITH_NAMES("Watch", "s", SD_BUS_PARAM(filter), NULL,,
+				 method_watch, SD_BUS_VTABLE_UNPRIVILEGED),
+	SD_BUS_METHOD("Unwatch", NULL, NULL, method_unwatch, SD_BUS_VTABLE_UNPRIVILEGED),
+	SD_BUS_METHOD_WITH_NAMES("ClearAll", "b", SD_BUS_PARAM(dry_run), "s", SD_BUS_PARAM(report),
+				 method_clear_all, SD_BUS_VTABLE_UNPRIVILEGED),
+	SD_BUS_SIGNAL_WITH_NAMES("Event", "ttss", SD_BUS_PARAM(vm) SD_BUS_PARAM(seq)
+				 SD_BUS_PARAM(kind) SD_BUS_PARAM(json), 0),
+	SD_BUS_PROPERTY("Version", "s", property_version, 0, SD_BUS_VTABLE_PROPERTY_CONST),
+	SD_BUS_PROPERTY("Features", "as", property_features, 0, 0),
+	SD_BUS_PROPERTY("Degraded", "as", property_degraded, 0, 0),
+	SD_BUS_VTABLE_END
+};
+
+int manager_bus_publish(struct manager *m)
+{
+	int r;
+
+	r = sd_bus_add_object_vtable(m->bus, &m->manager_slot, MERLON_PATH, MERLON_IFACE_MANAGER,
+				     manager_vtable, m);
+	if (r >= 0)
+		r = vm_bus_publish(m);
+	return r;
+}

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* org.merlon1.Manager on the wire. */
+#ifndef MERLON_MANAGER_BUS_H
+#define MERLON_MANAGER_BUS_H
+
+#include "manager.h"
+
+/* Puts /org/merlon1 and the VMs' objects on @m->bus; 0 or a negative errno. */
+int manager_bus_publish(struct manager *m);
+
+/**
+ * bus_need_kernel() - for methods that need a kernel that protects
+ * @m: the manager
+ * @reterr: set when there is none
+ *
+ * Return: 0 or a negative errno.
+ */
+int bus_need_kernel(struct manager *m, sd_bus_error *reterr);
+
+/* The VM by any of its names, or @reterr and a negative errno. */
+int bus_resolve_vm(struct manager *m, const char *what, struct vm **ret, sd_bus_error *reterr);
+
+/* Reads a string argument of at most @max bytes. */
+int bus_read_text(sd_bus_message *call, size_t max, const char **ret, sd_bus_error *reterr);
+
+#endif

@@ -1,0 +1,562 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* merlond itself: start, timers, rings, what is wrong, end. */
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+
+#include <systemd/sd-daemon.h>
+
+#include "inventory.h"
+#include "log.h"
+#include "manager.h"
+#include "state.h"
+#include "util/util.h"
+
+/* How often the kernel is enumerated although nothing happened. */
+#define TICK_USEC 30000000ULL
+/* How long after events came their losses are looked for. */
+#define LOST_USEC 1000000ULL
+/* Events wait while the bus has more messages than this to write: 4 MiB or so. */
+#define BUS_QUEUE_MAX 4096
+#define PAUSE_USEC 10000ULL
+/* Records taken in one turn of the loop, so that the bus and timers have theirs. */
+#define DRAIN_MAX 256
+
+/* Priorities: the bus and timers are at 0. */
+#define PRIORITY_CONTROL	10
+#define PRIORITY_EVENTS		20
+#define PRIORITY_SWEEP		30
+
+size_t manager_count_rules(const struct manager *m)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < m->vms.n; i++)
+		n += m->vms.vms[i]->n_rules;
+	return n;
+}
+
+int manager_save(struct manager *m)
+{
+	int r = state_save(m->options.runtime_dir, &m->vms);
+
+	if (r < 0)
+		return log_error_errno(r, "%s/" MERLON_STATE_FILE " cannot be written: %m",
+				       m->options.runtime_dir);
+	return 0;
+}
+
+void manager_set_degraded(struct manager *m, enum merlon_degraded reason, bool on)
+{
+	unsigned int bit = 1U << reason;
+
+	if (on == !!(m->degraded & bit))
+		return;
+	m->degraded ^= bit;
+	if (on)
+		log_warning("Degraded: %s.", merlon_degraded_name(reason));
+	else
+		log_notice("No longer degraded: %s.", merlon_degraded_name(reason));
+}
+
+static int add_reason(char ***strv, size_t *n, enum merlon_degraded reason, const struct vm *vm)
+{
+	char **grown = reallocarray(*strv, *n + 2, sizeof(*grown));
+	char *s = NULL;
+	int r;
+
+	if (!grown)
+		return -ENOMEM;
+	*strv = grown;
+	if (vm)
+		r = asprintf(&s, "%s:%llu", merlon_degraded_name(reason),
+			     (unsigned long long)vm->info.id);
+	else
+		r = asprintf(&s, "%s", merlon_degraded_name(reason));
+	if (r < 0)
+		return -ENOMEM;
+	grown[(*n)++] = s;
+	grown[*n] = NULL;
+	return 0;
+}
+
+static bool vm_unprotected(const struct vm *vm)
+{
+	for (size_t i = 0; i < vm->n_rules; i++)
+		if (vm->rules[i].info.rule.flags & KVM_VMI_RULE_DISARMED)
+			return true;
+	return false;
+}
+
+static bool vm_has_orphans(const struct vm *vm)
+{
+	for (size_t i = 0; i < vm->n_rules; i++)
+		if (vm->rules[i].orphan)
+			return true;
+	return false;
+}
+
+int manager_degraded(const struct manager *m, char ***ret)
+{
+	char **strv = calloc(1, sizeof(*strv));
+	bool orphans = false;
+	size_t n = 0;
+	int r = strv ? 0 : -ENOMEM;
+
+	for (unsigned int i = 0; r >= 0 && i < MERLON_DEGRADED_MAX; i++)
+		if (m->degraded & 1U << i)
+			r = add_reason(&strv, &n, (enum merlon_degraded)i, NULL);
+	for (size_t i = 0; r >= 0 && m->kernel && i < m->vms.n; i++) {
+		const struct vm *vm = m->vms.vms[i];
+
+		if (vm_unprotected(vm))
+			r = add_reason(&strv, &n, MERLON_DEGRADED_VM_UNPROTECTED, vm);
+		if (r >= 0 && vm->info.flags & KVM_VMI_VM_EXPIRED)
+			r = add_reason(&strv, &n, MERLON_DEGRADED_ADMISSION_EXPIRED, vm);
+		orphans |= vm_has_orphans(vm);
+	}
+	if (r >= 0 && orphans)
+		r = add_reason(&strv, &n, MERLON_DEGRADED_ORPHAN_RULES, NULL);
+	if (r < 0) {
+		while (n)
+			free(strv[--n]);
+		free(strv);
+		return r;
+	}
+	*ret = strv;
+	return 0;
+}
+
+void manager_notify_status(struct manager *m)
+{
+	char status[sizeof(m->status)], **degraded = NULL;
+	size_t len = 0;
+
+	if (m->kernel)
+		len = (size_t)snprintf(status, sizeof(status), "%zu VMs, %zu rules.", m->vms.n,
+				       manager_count_rules(m));
+	else
+		len = (size_t)snprintf(status, sizeof(status), "Nothing is protected.");
+	if (manager_degraded(m, &degraded) >= 0) {
+		for (char **d = degraded; *d; d++) {
+			if (len < sizeof(status))
+				len += (size_t)snprintf(status + len, sizeof(status) - len, "%s %s",
+							d == degraded ? " Degraded:" : ",", *d);
+			free(*d);
+		}
+		free(degraded);
+	}
+	if (streq(status, m->status))
+		return;
+	memcpy(m->status, status, sizeof(status));
+	(void)sd_notifyf(0, "STATUS=%s", status);
+}
+
+static void check_control_lost(struct manager *m)
+{
+	uint64_t lost;
+
+	if (m->kernel->ops->control_lost(m->kernel, &lost) < 0 || lost == m->control_lost)
+		return;
+	log_warning("%llu records of VMs were lost; looking at the kernel instead.",
+		    (unsigned long long)(lost - m->control_lost));
+	m->control_lost = lost;
+	inventory_reconcile(m);
+}
+
+static int on_control(sd_event_source *source, int fd, uint32_t revents, void *userdata)
+{
+	struct manager *m = userdata;
+	int r;
+
+	(void)source;
+	(void)fd;
+	(void)revents;
+	r = m->kernel->ops->drain(m->kernel, KERNEL_RING_CONTROL, DRAIN_MAX);
+	if (r < 0)
+		log_error_errno(r, "The control ring cannot be read: %m");
+	check_control_lost(m);
+	return 0;
+}
+
+static int on_events(sd_event_source *source, int fd, uint32_t revents, void *userdata)
+{
+	struct manager *m = userdata;
+	/* Each record may become a message to every watcher. */
+	unsigned int max = m->watches.n < BUS_QUEUE_MAX / DRAIN_MAX ? DRAIN_MAX :
+			   (unsigned int)(BUS_QUEUE_MAX / m->watches.n) + 1;
+	uint64_t queued = 0;
+	int r;
+
+	(void)fd;
+	(void)revents;
+	/*
+	 * Memory is bounded by leaving records where they are: the ring fills up and
+	 * the kernel counts, exactly, what finds no room.
+	 */
+	if (m->bus && sd_bus_get_n_queued_write(m->bus, &queued) >= 0 && queued > BUS_QUEUE_MAX) {
+		(void)sd_event_source_set_enabled(source, SD_EVENT_OFF);
+		(void)sd_event_source_set_time_relative(m->pause_timer, PAUSE_USEC);
+		(void)sd_event_source_set_enabled(m->pause_timer, SD_EVENT_ONESHOT);
+		return 0;
+	}
+	r = m->kernel->ops->drain(m->kernel, KERNEL_RING_EVENTS, max);
+	if (r < 0)
+		log_error_errno(r, "The events ring cannot be read: %m");
+	if (sd_event_source_get_enabled(m->lost_timer, NULL) == 0) {
+		(void)sd_event_source_set_time_relative(m->lost_timer, LOST_USEC);
+		(void)sd_event_source_set_enabled(m->lost_timer, SD_EVENT_ONESHOT);
+	}
+	return 0;
+}
+
+static int on_pause_end(sd_event_source *source, uint64_t usec, void *userdata)
+{
+	struct manager *m = userdata;
+
+	(void)source;
+	(void)usec;
+	(void)sd_event_source_set_enabled(m->ring[KERNEL_RING_EVENTS], SD_EVENT_ON);
+	return 0;
+}
+
+static int on_lost_timer(sd_event_source *source, uint64_t usec, void *userdata)
+{
+	struct manager *m = userdata;
+
+	(void)source;
+	(void)usec;
+	if (m->kernel)
+		inventory_tell_lost(m);
+	return 0;
+}
+
+static int on_sweep(sd_event_source *source, void *userdata)
+{
+	struct manager *m = userdata;
+	size_t rules = manager_count_rules(m);
+
+	(void)source;
+	inventory_sweep(m);
+	if (rules != manager_count_rules(m))
+		(void)manager_save(m);
+	manager_notify_status(m);
+	return 0;
+}
+
+static int watch_ring(struct manager *m, enum kernel_ring ring, sd_event_io_handler_t handler,
+		      int64_t priority)
+{
+	int fd, r;
+
+	fd = m->kernel->ops->ring_fd(m->kernel, ring);
+	if (fd < 0)
+		return fd;
+	r = sd_event_add_io(m->event, &m->ring[ring], fd, EPOLLIN, handler, m);
+	if (r >= 0)
+		r = sd_event_source_set_priority(m->ring[ring], priority);
+	return r;
+}
+
+static void drop_kernel(struct manager *m)
+{
+	for (size_t i = 0; i < KERNEL_NR_RINGS; i++)
+		m->ring[i] = sd_event_source_disable_unref(m->ring[i]);
+	m->kernel = kernel_close(m->kernel);
+}
+
+static int open_kernel(struct manager *m, struct kernel_missing *reterr_missing)
+{
+	const struct kernel_setup setup = {
+		.bpffs_dir = m->options.bpffs_dir,
+		.runtime_dir = m->options.runtime_dir,
+		.script = m->options.script,
+		.event = m->event,
+		.on_record = inventory_on_record,
+		.userdata = m,
+	};
+
+	return kernel_backend.open(&setup, &m->kernel, reterr_missing);
+}
+
+/* The command line counts, then the settings; what nobody could read changes nothing. */
+static int set_admission(struct manager *m)
+{
+	enum kvm_vmi_admission mode = m->settings.admission;
+
+	if (m->options.admission >= 0)
+		mode = (enum kvm_vmi_admission)m->options.admission;
+	else if (m->degraded & 1U << MERLON_DEGRADED_SETTINGS_INVALID)
+		return 0;
+	return m->kernel->ops->set_admission(m->kernel, mode, m->settings.admission_ms);
+}
+
+/* Takes hold of the kernel if it can protect; otherwise says once why it cannot. */
+static void try_kernel(struct manager *m)
+{
+	struct kernel_missing missing = { 0 };
+	int r;
+
+	r = open_kernel(m, &missing);
+	if (r >= 0) {
+		r = m->kernel->ops->caps(m->kernel, &m->caps);
+		if (r >= 0)
+			r = m->kernel->ops->control_lost(m->kernel, &m->control_lost);
+		if (r >= 0)
+			r = watch_ring(m, KERNEL_RING_CONTROL, on_control, PRIORITY_CONTROL);
+		if (r >= 0)
+			r = watch_ring(m, KERNEL_RING_EVENTS, on_events, PRIORITY_EVENTS);
+		if (r >= 0)
+			r = set_admission(m);
+		if (r < 0) {
+			snprintf(missing.what, sizeof(missing.what), "kernel-call");
+			snprintf(missing.why, sizeof(missing.why),
+				 "KVM answers calls with an error: %s", strerror(-r));
+			snprintf(missing.remedy, sizeof(missing.remedy),
+				 "see the kernel's log; run merlond as root");
+			drop_kernel(m);
+		}
+	}
+	if (r < 0) {
+		if (!streq(missing.why, m->missing.why))
+			log_warning("This kernel does not protect VMs: %s", missing.why);
+		m->missing = missing;
+		manager_set_degraded(m, MERLON_DEGRADED_NO_KERNEL_SUPPORT, true);
+		manager_notify_status(m);
+		return;
+	}
+	m->missing = (struct kernel_missing) { 0 };
+	manager_set_degraded(m, MERLON_DEGRADED_NO_KERNEL_SUPPORT, false);
+	inventory_reconcile(m);
+}
+
+static int on_tick(sd_event_source *source, uint64_t usec, void *userdata)
+{
+	struct manager *m = userdata;
+
+	(void)usec;
+	if (!m->kernel) {
+		try_kernel(m);
+	} else {
+		check_control_lost(m);
+		inventory_reconcile(m);
+		m->lost_recently = false;
+		inventory_tell_lost(m);
+		if (!m->lost_recently)
+			manager_set_degraded(m, MERLON_DEGRADED_EVENTS_LOST, false);
+		manager_notify_status(m);
+	}
+	(void)sd_event_source_set_time_relative(source, TICK_USEC);
+	(void)sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
+	return 0;
+}
+
+static int add_timer(struct manager *m, sd_event_source **ret, uint64_t usec,
+		     sd_event_time_handler_t handler, bool on)
+{
+	int r;
+
+	r = sd_event_add_time_relative(m->event, ret, CLOCK_MONOTONIC, usec, 0, handler, m);
+	if (r >= 0)
+		r = sd_event_source_set_enabled(*ret, on ? SD_EVENT_ONESHOT : SD_EVENT_OFF);
+	return r;
+}
+
+static int add_timers(struct manager *m)
+{
+	int r;
+
+	r = add_timer(m, &m->tick, TICK_USEC, on_tick, true);
+	if (r >= 0)
+		r = add_timer(m, &m->lost_timer, LOST_USEC, on_lost_timer, false);
+	if (r >= 0)
+		r = add_timer(m, &m->pause_timer, PAUSE_USEC, on_pause_end, false);
+	if (r >= 0)
+		r = sd_event_add_defer(m->event, &m->sweep, on_sweep, m);
+	if (r >= 0)
+		r = sd_event_source_set_priority(m->sweep, PRIORITY_SWEEP);
+	if (r >= 0)
+		r = sd_event_source_set_enabled(m->sweep, SD_EVENT_OFF);
+	return r;
+}
+
+/* One merlond at a time: two would undo each other's rules. */
+static int take_lock(struct manager *m)
+{
+	_cleanup_close_ int dirfd = -EBADF, fd = -EBADF;
+	struct stat st;
+
+	if (mkdir(m->options.runtime_dir, 0755) < 0 && errno != EEXIST)
+		return log_error_errno(-errno, "%s cannot be created: %m (merlond runs as root)",
+				       m->options.runtime_dir);
+	dirfd = open(m->options.runtime_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	if (dirfd < 0 || fstat(dirfd, &st) < 0)
+		return log_error_errno(-errno, "%s cannot be used: %m", m->options.runtime_dir);
+	if (st.st_uid != geteuid() || st.st_mode & (S_IWGRP | S_IWOTH)) {
+		log_error("%s must belong to merlond's user and be writable by nobody else.",
+			  m->options.runtime_dir);
+		return -EPERM;
+	}
+	fd = openat(dirfd, "lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (fd < 0)
+		return log_error_errno(-errno, "%s/lock cannot be opened: %m",
+				       m->options.runtime_dir);
+	if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
+		if (errno == EWOULDBLOCK)
+			log_error("Another merlond is running; 'merlon clear' talks to it.");
+		else
+			log_error_errno(-errno, "%s/lock cannot be locked: %m",
+					m->options.runtime_dir);
+		return -errno;
+	}
+	m->lock_fd = TAKE_FD(fd);
+	return 0;
+}
+
+/*
+ * Settings with any error are refused whole and the last good ones stay; at start
+ * these are the defaults, for a typo must not leave the host without merlond.
+ */
+static void load_settings(struct manager *m)
+{
+	_cleanup_free_ char *message = NULL;
+	struct settings settings;
+	int r;
+
+	r = settings_load(m->options.config, &settings, &message);
+	if (r < 0) {
+		log_error("Settings: %s", message ? message : strerror(-r));
+	} else {
+		settings_done(&m->settings);
+		m->settings = settings;
+	}
+	manager_set_degraded(m, MERLON_DEGRADED_SETTINGS_INVALID, r < 0);
+}
+
+DEFINE_CLEANUP(struct manager *, manager_free)
+
+int manager_new(const struct manager_options *options, sd_event *event, struct manager **ret)
+{
+	_cleanup_(manager_freep) struct manager *m = calloc(1, sizeof(*m));
+	int r;
+
+	if (!m)
+		return log_oom();
+	m->options = *options;
+	m->lock_fd = -EBADF;
+	m->event = sd_event_ref(event);
+	m->settings.admission_ms = KVM_VMI_ADMIT_MS_DEFAULT;
+	load_settings(m);
+	r = take_lock(m);
+	if (r < 0)
+		return r;
+	*ret = TAKE_PTR(m);
+	return 0;
+}
+
+struct manager *manager_free(struct manager *m)
+{
+	if (!m)
+		return NULL;
+	sd_bus_slot_unref(m->manager_slot);
+	sd_bus_slot_unref(m->vm_slot);
+	watch_done(&m->watches);
+	sd_event_source_disable_unref(m->tick);
+	sd_event_source_disable_unref(m->lost_timer);
+	sd_event_source_disable_unref(m->pause_timer);
+	sd_event_source_disable_unref(m->sweep);
+	drop_kernel(m);
+	vm_table_done(&m->vms);
+	settings_done(&m->settings);
+	sd_bus_flush_close_unref(m->bus);
+	sd_event_unref(m->event);
+	if (m->lock_fd >= 0)
+		close(m->lock_fd);
+	free(m);
+	return NULL;
+}
+
+int manager_start(struct manager *m)
+{
+	int r;
+
+	r = add_timers(m);
+	if (r < 0)
+		return log_error_errno(r, "Timers cannot be set up: %m");
+	r = state_load(m->options.runtime_dir, &m->vms);
+	if (r == -EBADMSG) {
+		log_error("%s/" MERLON_STATE_FILE " is damaged: set aside as .bad, rules are "
+			  "read from the kernel.", m->options.runtime_dir);
+		manager_set_degraded(m, MERLON_DEGRADED_STATE_LOST, true);
+	} else if (r < 0) {
+		log_error_errno(r, "%s/" MERLON_STATE_FILE " cannot be read: %m",
+				m->options.runtime_dir);
+		manager_set_degraded(m, MERLON_DEGRADED_STATE_LOST, true);
+	}
+	try_kernel(m);
+	return 0;
+}
+
+void manager_reload(struct manager *m)
+{
+	int r;
+
+	load_settings(m);
+	if (!m->kernel) {
+		try_kernel(m);
+		return;
+	}
+	r = set_admission(m);
+	if (r < 0)
+		log_error_errno(r, "Admission cannot be set: %m");
+	inventory_reconcile(m);
+}
+
+static int clear_vms(struct kernel *k, size_t *ret_vms)
+{
+	struct kvm_vmi_vm_info info;
+	uint64_t after = 0;
+	size_t n = 0;
+	int r, failed = 0;
+
+	while ((r = k->ops->vm_next(k, after, &info)) >= 0) {
+		after = info.id;
+		if (!info.rules)
+			continue;
+		r = k->ops->clear_rule(k, info.id, 0);
+		if (r < 0 && r != -ENOENT && r != -ESRCH && r != -EIO)
+			failed = log_error_errno(r, "VM #%llu: rules cannot be dropped: %m",
+						 (unsigned long long)info.id);
+		else
+			n++;
+	}
+	*ret_vms = n;
+	return r == -ESRCH ? failed : log_error_errno(r, "VMs cannot be listed: %m");
+}
+
+int manager_clear(struct manager *m)
+{
+	struct kernel_missing missing = { 0 };
+	size_t n = 0;
+	int r;
+
+	r = open_kernel(m, &missing);
+	if (r < 0) {
+		log_error("This kernel does not protect VMs: %s", missing.why);
+		return r;
+	}
+	r = m->kernel->ops->set_admission(m->kernel, KVM_VMI_ADMIT_OFF, 0);
+	if (r < 0)
+		return log_error_errno(r, "Admission cannot be switched off: %m");
+	r = clear_vms(m->kernel, &n);
+	if (r < 0)
+		return r;
+	r = m->kernel->ops->remove(m->kernel);
+	if (r < 0)
+		return log_error_errno(r, "Programs and pins cannot be removed: %m");
+	r = manager_save(m);
+	if (r < 0)
+		return r;
+	log_info("Rules of %zu VMs dropped, programs and pins removed; nothing is protected.", n);
+	return 0;
+}

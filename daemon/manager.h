@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * merlond itself: VMs, the kernel they live in, watchers, and what is wrong.
+ * Knows the bus only as a thing to send events to.
+ */
+#ifndef MERLON_MANAGER_H
+#define MERLON_MANAGER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <systemd/sd-bus.h>
+#include <systemd/sd-event.h>
+
+#include "kernel.h"
+#include "settings.h"
+#include "vm.h"
+#include "watch.h"
+
+/**
+ * struct manager_options - the command line
+ * @runtime_dir, @bpffs_dir: directories
+ * @config: settings file
+ * @script: of the fake kernel, or NULL
+ * @admission: enum kvm_vmi_admission, -1: as the settings say
+ */
+struct manager_options {
+	const char *runtime_dir;
+	const char *bpffs_dir;
+	const char *config;
+	const char *script;
+	int admission;
+};
+
+/**
+ * struct manager - the daemon
+ * @kernel: NULL while there is none that can protect; @missing says why
+ * @caps: what @kernel can do
+ * @degraded: bit per enum merlon_degraded, for those without a VM in them
+ * @control_lost: lost records of the control ring that were made up for
+ * @lost_recently: events were lost since the last tick
+ * @tick: every half minute; @lost_timer: a second after events came; @pause_timer:
+ *	while the bus has more to write than it should; @sweep: frees VMs that ended
+ */
+struct manager {
+	struct manager_options options;
+	sd_event *event;
+	sd_bus *bus;
+	struct kernel *kernel;
+	struct kernel_missing missing;
+	struct kvm_vmi_caps caps;
+	struct settings settings;
+	struct vm_table vms;
+	struct watch_list watches;
+	unsigned int degraded;
+	uint64_t control_lost;
+	bool lost_recently;
+	int lock_fd;
+	sd_event_source *ring[KERNEL_NR_RINGS];
+	sd_event_source *tick;
+	sd_event_source *lost_timer;
+	sd_event_source *pause_timer;
+	sd_event_source *sweep;
+	sd_bus_slot *manager_slot;
+	sd_bus_slot *vm_slot;
+	char status[256];
+};
+
+/**
+ * manager_new() - settings, runtime directory and its lock
+ * @options: must outlive the manager
+ * @event: the loop
+ * @ret: to be freed with manager_free()
+ *
+ * Logs.  Return: 0; -EWOULDBLOCK when another merlond has the lock; another
+ * negative errno.
+ */
+int manager_new(const struct manager_options *options, sd_event *event, struct manager **ret);
+
+/* Lets go of everything; what the kernel enforces stays in force.  Takes NULL. */
+struct manager *manager_free(struct manager *m);
+
+/**
+ * manager_start() - takes hold of the kernel and of the VMs there are
+ * @m: the manager
+ *
+ * A host whose kernel cannot protect is no failure: @m->kernel stays NULL.  Logs.
+ *
+ * Return: 0 or a negative errno.
+ */
+int manager_start(struct manager *m);
+
+/* SIGHUP: settings again, and a look at the kernel.  Logs. */
+void manager_reload(struct manager *m);
+
+/**
+ * manager_clear() - merlond --clear: drops every rule, admission, programs, pins
+ * @m: the manager, not started
+ *
+ * Logs.  Return: 0 or a negative errno.
+ */
+int manager_clear(struct manager *m);
+
+/* The number of rules, armed or not. */
+size_t manager_count_rules(const struct manager *m);
+
+/* Writes state.json; a failure is logged and, since names would be lost, returned. */
+int manager_save(struct manager *m);
+
+/* Adds to or takes from the reasons for Degraded. */
+void manager_set_degraded(struct manager *m, enum merlon_degraded reason, bool on);
+
+/**
+ * manager_degraded() - the property
+ * @m: the manager
+ * @ret: reasons, each a string to be freed like the array, NULL at the end
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int manager_degraded(const struct manager *m, char ***ret);
+
+/* Says in STATUS= what there is. */
+void manager_notify_status(struct manager *m);
+
+#endif

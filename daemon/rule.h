@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * A rule as the daemon holds it, and the one way from JSON text to rules.
+ * Pure: no kernel, no bus, no files.  Names of VMs, rule ids and ranges of
+ * frames are not its business.
+ */
+#ifndef MERLON_RULE_H
+#define MERLON_RULE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <linux/kvm_vmi.h>
+
+#include "api/names.h"
+
+/**
+ * struct rule - what one rule asks for, every default filled in
+ * @name: 1 to MERLON_NAME_MAX characters of [A-Za-z0-9_.:-], never "" and never
+ *	starting with '-' or '.'; unique within one text
+ * @gpa: first byte, an L1 guest physical address, a multiple of 128
+ * @length: bytes, at least 128, a multiple of 128; @gpa + @length <= 1 << 52
+ *	(whether the guest's own MAXPHYADDR reaches that far is for the caller)
+ * @action: enum kvm_vmi_verdict, what a violation gets: never KVM_VMI_DEFAULT
+ * @dflt: KVM_VMI_DENY, KVM_VMI_ALLOW or KVM_VMI_KILL, in place of an action
+ *	that is illegal for a violation
+ * @on_reset: enum kvm_vmi_on_reset (the policy's, unless the rule has its own)
+ * @write_deny: writes are denied; so far true of every rule that parses
+ * @page_table: page walks are served silently
+ * @monitor: the text's "mode" is "monitor": report, always allow
+ */
+struct rule {
+	char name[MERLON_NAME_MAX + 1];
+	uint64_t gpa;
+	uint64_t length;
+	enum kvm_vmi_verdict action;
+	enum kvm_vmi_verdict dflt;
+	enum kvm_vmi_on_reset on_reset;
+	bool write_deny;
+	bool page_table;
+	bool monitor;
+};
+
+/**
+ * rules_parse() - JSON text to rules, whole or not at all
+ * @text: one rule object, or a policy (an object with "rules"); need not be
+ *	terminated; "match" is checked for its form and otherwise ignored
+ * @len: bytes of @text
+ * @file_label: what errors call the text (a file name, or MERLON_TEXT_LABEL)
+ * @ret_rules: the rules in their order, to be freed with free(); untouched on
+ *	failure
+ * @ret_n: how many, at least 1; untouched on failure
+ * @reterr_message: set on failure only, except when memory ran out (then NULL):
+ *	"LABEL:LINE:COL: /rules/1/gpa: expected ..., got ..."; one line of
+ *	printable ASCII, to be freed with free()
+ *
+ * Return: 0; -EINVAL for text that is wrong (error InvalidRule); -EOPNOTSUPP
+ * for words of the vocabulary that are not built yet (NotSupported); -E2BIG for
+ * a text above MERLON_TEXT_MAX bytes or more than KVM_VMI_MAX_RULES rules
+ * (LimitsExceeded); -ENOMEM.
+ */
+int rules_parse(const char *text, size_t len, const char *file_label,
+		struct rule **ret_rules, size_t *ret_n, char **reterr_message);
+
+/**
+ * rule_to_json() - the rule in the vocabulary that rules_parse() reads
+ * @rule: a rule
+ * @ret: one JSON object on one line, to be freed with free(); reads back as the
+ *	same rule, @monitor excepted, which belongs to the text and not the rule
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int rule_to_json(const struct rule *rule, char **ret);
+
+#endif

@@ -1,0 +1,307 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* What the kernel does not keep, in RUNTIME_DIR/state.json. */
+#include <fcntl.h>
+#include <limits.h>
+#include <sys/stat.h>
+
+#include <systemd/sd-id128.h>
+
+#include "api/names.h"
+#include "state.h"
+#include "util/json.h"
+#include "util/util.h"
+
+#define STATE_VERSION 1
+/* All the rules there may be, and their JSON, fit several times. */
+#define STATE_MAX (256U << 20)
+
+static int boot_id(char ret[static SD_ID128_STRING_MAX])
+{
+	sd_id128_t id;
+	int r;
+
+	r = sd_id128_get_boot(&id);
+	if (r < 0)
+		return r;
+	sd_id128_to_string(id, ret);
+	return 0;
+}
+
+/* -ENOENT when there is none. */
+static int read_state(int dirfd, char **ret, size_t *ret_len)
+{
+	_cleanup_close_ int fd = -EBADF;
+	_cleanup_free_ char *text = NULL;
+	struct stat st;
+	size_t len = 0;
+
+	fd = openat(dirfd, MERLON_STATE_FILE, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	if (fd < 0)
+		return errno == ELOOP ? -EBADMSG : -errno;
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	if (!S_ISREG(st.st_mode) || st.st_size > STATE_MAX)
+		return -EBADMSG;
+	text = malloc((size_t)st.st_size + 1);
+	if (!text)
+		return -ENOMEM;
+	while (len < (size_t)st.st_size) {
+		ssize_t n = read(fd, text + len, (size_t)st.st_size - len);
+
+		if (n < 0)
+			return -errno;
+		if (!n)
+			break;
+		len += (size_t)n;
+	}
+	text[len] = 0;
+	*ret = TAKE_PTR(text);
+	*ret_len = len;
+	return 0;
+}
+
+static int parse_rule(struct json_object *o, struct vm *vm)
+{
+	_cleanup_free_ struct rule *rules = NULL;
+	_cleanup_free_ char *message = NULL;
+	struct json_object *body;
+	struct vm_rule *rule;
+	const char *text;
+	uint64_t id;
+	size_t n;
+	int r;
+
+	if (!json_object_is_type(o, json_type_object))
+		return -EBADMSG;
+	id = json_get_u64(o, "id", 0);
+	if (!id || id > KVM_VMI_RULE_ID_MAX || vm_find_rule(vm, (uint32_t)id))
+		return -EBADMSG;
+	if (!json_object_object_get_ex(o, "rule", &body))
+		return -EBADMSG;
+	text = json_object_to_json_string_ext(body, JSON_ONE_LINE);
+	if (!text)
+		return -ENOMEM;
+	r = rules_parse(text, strlen(text), MERLON_STATE_FILE, &rules, &n, &message);
+	if (r < 0)
+		return r == -ENOMEM ? r : -EBADMSG;
+	if (n != 1 || vm_find_rule_by_name(vm, rules[0].name))
+		return -EBADMSG;
+	rules[0].monitor = json_get_bool(o, "monitor", false);
+
+	rule = vm_add_rule(vm, (uint32_t)id);
+	if (!rule)
+		return -ENOMEM;
+	rule->rule = rules[0];
+	return 0;
+}
+
+static int parse_vm(struct json_object *o, struct vm_table *t)
+{
+	struct json_object *rules;
+	uint64_t id, next;
+	struct vm *vm;
+	int r;
+
+	if (!json_object_is_type(o, json_type_object))
+		return -EBADMSG;
+	id = json_get_u64(o, "id", 0);
+	next = json_get_u64(o, "next-rule", 0);
+	rules = json_get_array(o, "rules");
+	if (!id || !next || next > KVM_VMI_RULE_ID_MAX + 1 || !rules)
+		return -EBADMSG;
+	vm = vm_new(id);
+	if (!vm)
+		return -ENOMEM;
+	r = vm_table_add(t, vm);
+	if (r < 0) {
+		vm_free(vm);
+		return r == -ENOMEM ? r : -EBADMSG;
+	}
+	for (size_t i = 0; i < json_object_array_length(rules); i++) {
+		r = parse_rule(json_object_array_get_idx(rules, i), vm);
+		if (r < 0)
+			return r;
+	}
+	if (next > vm->next_rule)
+		vm->next_rule = (uint32_t)next;
+	return 0;
+}
+
+/* 0 when the text is of another boot. */
+static int parse_state(const char *text, size_t len, struct vm_table *t)
+{
+	_cleanup_json_ struct json_object *o = NULL;
+	char boot[SD_ID128_STRING_MAX];
+	struct json_object *vms;
+	int r;
+
+	r = boot_id(boot);
+	if (r < 0)
+		return r;
+	r = json_parse(text, len, &o);
+	if (r < 0)
+		return r == -ENOMEM ? r : -EBADMSG;
+	if (!json_object_is_type(o, json_type_object) ||
+	    json_get_u64(o, "version", 0) != STATE_VERSION)
+		return -EBADMSG;
+	if (!streq(json_get_string(o, "boot-id", ""), boot))
+		return 0;
+	vms = json_get_array(o, "vms");
+	if (!vms)
+		return -EBADMSG;
+	for (size_t i = 0; i < json_object_array_length(vms); i++) {
+		r = parse_vm(json_object_array_get_idx(vms, i), t);
+		if (r < 0)
+			return r;
+	}
+	return 1;
+}
+
+int state_load(const char *dir, struct vm_table *ret)
+{
+	_cleanup_(vm_table_done) struct vm_table t = { 0 };
+	_cleanup_free_ char *text = NULL;
+	_cleanup_close_ int dirfd = -EBADF;
+	size_t len = 0;
+	int r;
+
+	dirfd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (dirfd < 0)
+		return -errno;
+	r = read_state(dirfd, &text, &len);
+	if (r == -ENOENT)
+		return 0;
+	if (r >= 0)
+		r = parse_state(text, len, &t);
+	if (r == -EBADMSG &&
+	    renameat(dirfd, MERLON_STATE_FILE, dirfd, MERLON_STATE_FILE ".bad") < 0)
+		return -errno;
+	if (r <= 0)
+		return r;
+	*ret = t;
+	t = (struct vm_table) { 0 };
+	return 1;
+}
+
+static int add_rule(struct json_object *array, const struct vm_rule *rule)
+{
+	_cleanup_json_ struct json_object *o = json_object_new_object();
+	_cleanup_free_ char *text = NULL;
+	struct json_object *body = NULL;
+	int r;
+
+	if (!o)
+		return -ENOMEM;
+	r = rule_to_json(&rule->rule, &text);
+	if (r < 0)
+		return r;
+	r = json_parse(text, strlen(text), &body);
+	if (r < 0)
+		return r;
+	r = json_add(o, "rule", body);
+	if (r >= 0)
+		r = json_add_u64(o, "id", rule->id);
+	if (r >= 0)
+		r = json_add_bool(o, "monitor", rule->rule.monitor);
+	if (r < 0)
+		return r;
+	return json_append(array, TAKE_PTR(o));
+}
+
+static int add_vm(struct json_object *array, const struct vm *vm)
+{
+	_cleanup_json_ struct json_object *o = json_object_new_object();
+	struct json_object *rules = json_object_new_array();
+	int r;
+
+	if (!o) {
+		json_object_put(rules);
+		return -ENOMEM;
+	}
+	r = json_add(o, "rules", rules);
+	for (size_t i = 0; r >= 0 && i < vm->n_rules; i++)
+		if (!vm->rules[i].orphan)
+			r = add_rule(rules, &vm->rules[i]);
+	if (r >= 0)
+		r = json_add_u64(o, "id", vm->info.id);
+	if (r >= 0)
+		r = json_add_u64(o, "next-rule", vm->next_rule);
+	if (r < 0)
+		return r;
+	return json_append(array, TAKE_PTR(o));
+}
+
+static int state_text(const struct vm_table *t, char **ret)
+{
+	_cleanup_json_ struct json_object *o = json_object_new_object();
+	struct json_object *vms = json_object_new_array();
+	char boot[SD_ID128_STRING_MAX];
+	int r;
+
+	if (!o) {
+		json_object_put(vms);
+		return -ENOMEM;
+	}
+	r = json_add(o, "vms", vms);
+	if (r >= 0)
+		r = boot_id(boot);
+	if (r >= 0)
+		r = json_add_u64(o, "version", STATE_VERSION);
+	if (r >= 0)
+		r = json_add_string(o, "boot-id", boot);
+	/* A VM that never had a rule has nothing to remember. */
+	for (size_t i = 0; r >= 0 && i < t->n; i++)
+		if (t->vms[i]->next_rule > 1)
+			r = add_vm(vms, t->vms[i]);
+	if (r < 0)
+		return r;
+	return json_text(o, JSON_ONE_LINE, ret);
+}
+
+static int write_all(int fd, const char *text, size_t len)
+{
+	while (len) {
+		ssize_t n = write(fd, text, len);
+
+		if (n < 0) {
+			if (errno == EINTR)
+				continue;
+			return -errno;
+		}
+		text += n;
+		len -= (size_t)n;
+	}
+	return 0;
+}
+
+int state_save(const char *dir, const struct vm_table *t)
+{
+	static const char tmp[] = MERLON_STATE_FILE ".tmp";
+	_cleanup_close_ int dirfd = -EBADF, fd = -EBADF;
+	_cleanup_free_ char *text = NULL;
+	int r;
+
+	r = state_text(t, &text);
+	if (r < 0)
+		return r;
+	dirfd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (dirfd < 0)
+		return -errno;
+	if (unlinkat(dirfd, tmp, 0) < 0 && errno != ENOENT)
+		return -errno;
+	fd = openat(dirfd, tmp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (fd < 0)
+		return -errno;
+	r = write_all(fd, text, strlen(text));
+	if (r >= 0 && fsync(fd) < 0)
+		r = -errno;
+	if (r >= 0 && renameat(dirfd, tmp, dirfd, MERLON_STATE_FILE) < 0)
+		r = -errno;
+	if (r < 0) {
+		(void)unlinkat(dirfd, tmp, 0);
+		return r;
+	}
+	/* The new name is on its way in any case; /run is in memory mostly. */
+	(void)fsync(dirfd);
+	return 0;
+}

@@ -1,0 +1,249 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* org.merlon1.Vm on the wire; names and types as in api/org.merlon1.xml. */
+#include <ctype.h>
+
+#include "auth.h"
+#include "bus-fault.h"
+#include "inventory.h"
+#include "manager-bus.h"
+#include "rule.h"
+#include "ruleset.h"
+#include "util/parse.h"
+#include "vm-bus.h"
+
+static int append_entry(sd_bus_message *reply, const char *key, const char *type, ...)
+{
+	va_list ap;
+	int r;
+
+	r = sd_bus_message_open_container(reply, 'e', "sv");
+	if (r >= 0)
+		r = sd_bus_message_append(reply, "s", key);
+	if (r >= 0)
+		r = sd_bus_message_open_container(reply, 'v', type);
+	if (r < 0)
+		return r;
+	va_start(ap, type);
+	r = sd_bus_message_appendv(reply, type, ap);
+	va_end(ap);
+	if (r >= 0)
+		r = sd_bus_message_close_container(reply);
+	return r < 0 ? r : sd_bus_message_close_container(reply);
+}
+
+int vm_bus_append(struct manager *m, sd_bus_message *reply, struct vm *vm, bool with_path)
+{
+	char path[sizeof(MERLON_PATH_VM) + 24];
+	int r;
+
+	/* One that ends just now is described as it was. */
+	if (inventory_refresh(m, vm) < 0)
+		vm->info.flags |= KVM_VMI_VM_DEAD;
+	snprintf(path, sizeof(path), MERLON_PATH_VM "/%llu", (unsigned long long)vm->info.id);
+
+	r = sd_bus_message_open_container(reply, 'a', "{sv}");
+	if (r >= 0)
+		r = append_entry(reply, "id", "t", (uint64_t)vm->info.id);
+	if (r >= 0)
+		r = append_entry(reply, "name", "s", vm->identity.name);
+	if (r >= 0)
+		r = append_entry(reply, "name-trusted", "b", (int)vm->trusted);
+	if (r >= 0)
+		r = append_entry(reply, "uuid", "s", vm->identity.uuid);
+	if (r >= 0)
+		r = append_entry(reply, "uid", "u", (uint32_t)vm->info.uid);
+	if (r >= 0)
+		r = append_entry(reply, "pid", "u", (uint32_t)vm->info.pid);
+	if (r >= 0)
+		r = append_entry(reply, "unit", "s", vm->identity.unit);
+	if (r >= 0)
+		r = append_entry(reply, "state", "s", vm_state(vm));
+	if (r >= 0)
+		r = append_entry(reply, "generation", "t", (uint64_t)vm->info.generation);
+	if (r >= 0)
+		r = append_entry(reply, "rules", "u", (uint32_t)vm->info.rules);
+	if (r >= 0)
+		r = append_entry(reply, "violations", "t", (uint64_t)vm->info.violations);
+	if (r >= 0)
+		r = append_entry(reply, "lost", "t", vm->lost);
+	if (r >= 0)
+		r = append_entry(reply, "vcpus", "u", (uint32_t)vm->info.vcpus);
+	if (r >= 0 && with_path)
+		r = append_entry(reply, "path", "o", path);
+	return r < 0 ? r : sd_bus_message_close_container(reply);
+}
+
+/* The VM a call is about; its object was there when the call came in. */
+static int this_vm(struct manager *m, sd_bus_message *call, struct vm **ret, sd_bus_error *reterr)
+{
+	const char *digits = startswith(sd_bus_message_get_path(call), MERLON_PATH_VM "/");
+	struct vm *vm = NULL;
+	uint64_t id;
+	int r;
+
+	r = bus_need_kernel(m, reterr);
+	if (r < 0)
+		return r;
+	if (digits && parse_u64(digits, &id) >= 0)
+		vm = vm_table_find(&m->vms, id);
+	if (!vm)
+		return bus_fault(reterr, MERLON_E_NO_SUCH_VM, "No VM '#%s'", digits ? digits : "");
+	*ret = vm;
+	return 0;
+}
+
+static int method_describe(sd_bus_message *call, void *userdata, sd_bus_error *reterr)
+{
+	_cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+	struct manager *m = userdata;
+	struct vm *vm;
+	int r;
+
+	r = auth_check(call, AUTH_LIST, NULL, reterr);
+	if (r <= 0)
+		return r < 0 ? r : 1;
+	r = this_vm(m, call, &vm, reterr);
+	if (r < 0)
+		return r;
+	r = sd_bus_message_new_method_return(call, &reply);
+	if (r >= 0)
+		r = vm_bus_append(m, reply, vm, true);
+	if (r < 0)
+		return r;
+	return sd_bus_send(NULL, reply, NULL);
+}
+
+static int parse_rules(const char *text, struct rule **ret, size_t *ret_n, sd_bus_error *reterr)
+{
+	_cleanup_free_ char *message = NULL;
+	enum merlon_error error;
+	int r;
+
+	r = rules_parse(text, strlen(text), MERLON_TEXT_LABEL, ret, ret_n, &message);
+	if (r >= 0)
+		return r;
+	switch (r) {
+	case -EINVAL:
+		error = MERLON_E_INVALID_RULE;
+		break;
+	case -EOPNOTSUPP:
+		error = MERLON_E_NOT_SUPPORTED;
+		break;
+	case -E2BIG:
+		error = MERLON_E_LIMITS_EXCEEDED;
+		break;
+	default:
+		return r;
+	}
+	return bus_fault(reterr, error, "%s", message ? message : "");
+}
+
+static int method_protect(sd_bus_message *call, void *userdata, sd_bus_error *reterr)
+{
+	_cleanup_free_ struct rule *rules = NULL;
+	_cleanup_free_ char *report = NULL;
+	struct manager *m = userdata;
+	const char *text;
+	struct vm *vm;
+	int r, dry_run;
+	size_t n = 0;
+
+	r = auth_check(call, AUTH_MANAGE, NULL, reterr);
+	if (r <= 0)
+		return r < 0 ? r : 1;
+	r = bus_read_text(call, MERLON_TEXT_MAX, &text, reterr);
+	if (r >= 0)
+		r = sd_bus_message_read(call, "b", &dry_run);
+	if (r >= 0)
+		r = this_vm(m, call, &vm, reterr);
+	if (r >= 0)
+		r = parse_rules(text, &rules, &n, reterr);
+	if (r >= 0)
+		r = ruleset_protect(m, vm, rules, n, dry_run, &report, reterr);
+	if (r < 0)
+		return r;
+	return sd_bus_reply_method_return(call, "s", report);
+}
+
+static int method_unprotect(sd_bus_message *call, void *userdata, sd_bus_error *reterr)
+{
+	_cleanup_free_ char *report = NULL;
+	struct manager *m = userdata;
+	const char *name;
+	struct vm *vm;
+	int r, dry_run;
+
+	r = auth_check(call, AUTH_MANAGE, NULL, reterr);
+	if (r <= 0)
+		return r < 0 ? r : 1;
+	r = bus_read_text(call, MERLON_WHAT_MAX, &name, reterr);
+	if (r >= 0)
+		r = sd_bus_message_read(call, "b", &dry_run);
+	if (r >= 0)
+		r = this_vm(m, call, &vm, reterr);
+	if (r >= 0)
+		r = ruleset_unprotect(m, vm, name, dry_run, &report, reterr);
+	if (r < 0)
+		return r;
+	return sd_bus_reply_method_return(call, "s", report);
+}
+
+static int method_list_rules(sd_bus_message *call, void *userdata, sd_bus_error *reterr)
+{
+	_cleanup_free_ char *report = NULL;
+	struct manager *m = userdata;
+	struct vm *vm;
+	int r;
+
+	r = auth_check(call, AUTH_LIST, NULL, reterr);
+	if (r <= 0)
+		return r < 0 ? r : 1;
+	r = this_vm(m, call, &vm, reterr);
+	if (r >= 0)
+		r = ruleset_list(m, vm, &report, reterr);
+	if (r < 0)
+		return r;
+	return sd_bus_reply_method_return(call, "s", report);
+}
+
+static const sd_bus_vtable vm_vtable[] = {
+	SD_BUS_VTABLE_START(0),
+	SD_BUS_METHOD_WITH_NAMES("Describe", NULL,, "a{sv}", SD_BUS_PARAM(vm),
+				 method_describe, SD_BUS_VTABLE_UNPRIVILEGED),
+	SD_BUS_METHOD_WITH_NAMES("Protect", "sb", SD_BUS_PARAM(rules) SD_BUS_PARAM(dry_run),
+				 "s", SD_BUS_PARAM(report),
+				 method_protect, SD_BUS_VTABLE_UNPRIVILEGED),
+	SD_BUS_METHOD_WITH_NAMES("Unprotect", "sb", SD_BUS_PARAM(name) SD_BUS_PARAM(dry_run),
+				 "s", SD_BUS_PARAM(report),
+				 method_unprotect, SD_BUS_VTABLE_UNPRIVILEGED),
+	SD_BUS_METHOD_WITH_NAMES("ListRules", NULL,, "s", SD_BUS_PARAM(rules),
+				 method_list_rules, SD_BUS_VTABLE_UNPRIVILEGED),
+	SD_BUS_VTABLE_END
+};
+
+/*
+ * Every decimal id has an object, whether its VM exists or not: which VMs there
+ * are is for ListVms to tell, to those who may know, and the methods answer
+ * NoSuchVm to them alone.
+ */
+static int find_vm(sd_bus *bus, const char *path, const char *interface, void *userdata,
+		   void **ret_found, sd_bus_error *reterr)
+{
+	const char *digits = startswith(path, MERLON_PATH_VM "/");
+	uint64_t id;
+
+	(void)bus;
+	(void)interface;
+	(void)reterr;
+	/* One path to each VM: "017" is none. */
+	if (!digits || parse_u64(digits, &id) < 0 || (digits[0] == '0' && digits[1]))
+		return 0;
+	*ret_found = userdata;
+	return 1;
+}
+
+int vm_bus_publish(struct manager *m)
+{
+	return sd_bus_add_fallback_vtable(m->bus, &m->vm_slot, MERLON_PATH_VM, MERLON_IFACE_VM,
+					  vm_vtable, find_vm, m);
+}
