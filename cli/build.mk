@@ -1,0 +1,26 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# merlon, the command line; what it shares with the daemon is daemon/api and
+# daemon/util and nothing else.
+
+CLI_SRC := $(wildcard cli/*.c)
+CLI_OBJ := $(CLI_SRC:%.c=$(BUILD)/%.o)
+
+all:: $(BUILD)/merlon
+
+$(BUILD)/cli/%.o: cli/%.c
+	$(call quiet,CC,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CFLAGS_ALL) -DMERLON_VERSION='"$(VERSION)"' -Idaemon -Icli -MMD -MP -c -o $@ $<
+
+$(BUILD)/merlon: $(CLI_OBJ) $(MERLON_COMMON_LIB)
+	$(call quiet,LD,$@)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ -ljson-c -lsystemd
+
+install:: $(BUILD)/merlon
+	$(Q)install -D -m 755 $(BUILD)/merlon $(DESTDIR)$(PREFIX)/bin/merlon
+	$(Q)install -D -m 644 cli/merlon.bash \
+		$(DESTDIR)$(PREFIX)/share/bash-completion/completions/merlon
+	$(Q)install -D -m 644 docs/merlon.1 $(DESTDIR)$(PREFIX)/share/man/man1/merlon.1
+	$(Q)install -D -m 644 docs/merlond.8 $(DESTDIR)$(PREFIX)/share/man/man8/merlond.8
+
+-include $(CLI_OBJ:.o=.d)

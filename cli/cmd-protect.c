@@ -1,0 +1,302 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * merlon protect: sets rules of a VM.  Options become the same JSON text that a
+ * file holds; merlond alone judges it, and its complaints are put back into the
+ * user's terms: a file's name, or the name of an option.
+ */
+#include <inttypes.h>
+
+#include "bus.h"
+#include "format.h"
+#include "verb.h"
+
+static bool arg_page_table;
+static const char *arg_rules, *arg_mode;
+static const char *arg_name, *arg_gpa, *arg_length, *arg_write, *arg_action, *arg_default,
+	*arg_on_reset;
+
+/* The options that are strings of the rule, under the rule's own keys. */
+static const struct {
+	const char *key;
+	const char **value;
+} rule_options[] = {
+	{ "name", &arg_name },	   { "gpa", &arg_gpa },		{ "length", &arg_length },
+	{ "write", &arg_write },   { "action", &arg_action },	{ "default", &arg_default },
+	{ "on-reset", &arg_on_reset },
+};
+
+static const struct option_row options[] = {
+	{ .name = "name", .value = "NAME", .help = "the rule's name, new to the VM",
+	  .string = &arg_name },
+	{ .name = "gpa", .value = "ADDRESS", .help = "first byte, a guest physical address (0x...)",
+	  .string = &arg_gpa },
+	{ .name = "length", .value = "SIZE", .help = "bytes, like 128, 4K, 2M", .string = &arg_length },
+	{ .name = "write", .value = "deny", .help = "what is denied", .string = &arg_write },
+	{ .name = "action", .value = "VERDICT",
+	  .help = "what a violation gets: deny (the default), allow, skip or kill",
+	  .string = &arg_action },
+	{ .name = "default", .value = "VERDICT",
+	  .help = "where the action is not possible: deny, allow or kill", .string = &arg_default },
+	{ .name = "on-reset", .value = "WHAT",
+	  .help = "when the guest resets: disarm (the default), keep or kill",
+	  .string = &arg_on_reset },
+	{ .name = "page-table", .help = "the range holds page tables: page walks are served",
+	  .flag = &arg_page_table },
+	{ .name = "mode", .value = "MODE", .help = "enforce (the default), or monitor: report only",
+	  .string = &arg_mode },
+	{ .name = "rules", .value = "FILE", .help = "take the rules from a file, - for stdin",
+	  .string = &arg_rules },
+	OPTION_DRY_RUN,
+	{}
+};
+
+/* Hexadecimal digits as people copy them; JSON wants small ones. */
+static char *small_digits(const char *s)
+{
+	char *copy = strdup(s);
+
+	for (char *p = copy; p && *p; p++)
+		if (*p >= 'A' && *p <= 'F')
+			*p = (char)(*p - 'A' + 'a');
+	return copy;
+}
+
+static int build_rule(struct json_object **ret)
+{
+	_cleanup_json_ struct json_object *rule = json_object_new_object();
+
+	if (!rule)
+		return -ENOMEM;
+	for (size_t i = 0; i < ARRAY_SIZE(rule_options); i++) {
+		_cleanup_free_ char *small = NULL;
+		const char *value = *rule_options[i].value;
+
+		if (!value)
+			continue;
+		if (rule_options[i].value == &arg_gpa) {
+			value = small = small_digits(value);
+			if (!small)
+				return -ENOMEM;
+		}
+		if (json_add_string(rule, rule_options[i].key, value) < 0)
+			return -ENOMEM;
+	}
+	if (arg_page_table && json_add_bool(rule, "page-table", true) < 0)
+		return -ENOMEM;
+	*ret = TAKE_PTR(rule);
+	return 0;
+}
+
+static int build_text(char **ret)
+{
+	_cleanup_json_ struct json_object *o = json_object_new_object();
+	struct json_object *rules, *rule;
+
+	if (!o)
+		return -ENOMEM;
+	if (arg_mode && json_add_string(o, "mode", arg_mode) < 0)
+		return -ENOMEM;
+	rules = json_object_new_array();
+	if (json_add(o, "rules", rules) < 0 || build_rule(&rule) < 0 ||
+	    json_append(rules, rule) < 0)
+		return -ENOMEM;
+	return json_text(o, JSON_ONE_LINE, ret);
+}
+
+static enum merlon_exit read_text(FILE *f, const char *label, char **ret)
+{
+	_cleanup_free_ char *text = malloc(MERLON_TEXT_MAX + 1);
+	size_t n;
+
+	if (!text)
+		return fail_memory();
+	n = fread(text, 1, MERLON_TEXT_MAX + 1, f);
+	if (ferror(f)) {
+		fail("cannot read %s: %s", label, strerror(errno));
+		return MERLON_EXIT_FAILED;
+	}
+	if (n > MERLON_TEXT_MAX) {
+		fail("%s: expected at most %u bytes, got more", label, MERLON_TEXT_MAX);
+		fail_hint("split the rules over several files");
+		return MERLON_EXIT_FAILED;
+	}
+	/* A string of D-Bus cannot carry it, and JSON does not allow it. */
+	if (memchr(text, '\0', n)) {
+		fail("%s: expected JSON, got a file with zero bytes in it", label);
+		return MERLON_EXIT_USAGE;
+	}
+	text[n] = '\0';
+	*ret = TAKE_PTR(text);
+	return MERLON_EXIT_OK;
+}
+
+static enum merlon_exit read_file(const char *name, char **ret)
+{
+	_cleanup_fclose_ FILE *f = NULL;
+
+	if (streq(name, "-"))
+		return read_text(stdin, name, ret);
+	f = fopen(name, "re");
+	if (!f) {
+		fail("cannot open %s: %s", name, strerror(errno));
+		return MERLON_EXIT_FAILED;
+	}
+	return read_text(f, name, ret);
+}
+
+static enum merlon_exit need_option(const char *name)
+{
+	fail("protect needs --%s, or --rules=FILE", name);
+	fail_hint("see 'merlon protect --help'");
+	return MERLON_EXIT_USAGE;
+}
+
+static enum merlon_exit get_text(char **ret)
+{
+	bool by_options = arg_page_table || arg_mode;
+
+	for (size_t i = 0; i < ARRAY_SIZE(rule_options); i++)
+		by_options |= *rule_options[i].value != NULL;
+	if (arg_rules && by_options) {
+		fail("--rules does not go with options that make a rule");
+		fail_hint("write the rule into the file, or leave --rules out");
+		return MERLON_EXIT_USAGE;
+	}
+	if (arg_rules)
+		return read_file(arg_rules, ret);
+	if (!arg_name)
+		return need_option("name");
+	if (!arg_gpa)
+		return need_option("gpa");
+	if (!arg_length)
+		return need_option("length");
+	if (!arg_write)
+		return need_option("write");
+	return build_text(ret) < 0 ? fail_memory() : MERLON_EXIT_OK;
+}
+
+/*
+ * "<text>:1:20: /rules/0/gpa: expected" becomes "FILE:1:20: /rules/0/gpa: expected"
+ * or "--gpa: expected".  Any other message stays.  NULL: memory.
+ */
+static char *translate(const char *message)
+{
+	const char *rest = startswith(message, MERLON_TEXT_LABEL ":"), *path;
+	char *s;
+
+	if (!rest)
+		return strdup(message);
+	if (arg_rules)
+		return asprintf(&s, "%s:%s", streq(arg_rules, "-") ? "stdin" : arg_rules, rest) < 0 ?
+			       NULL : s;
+	path = strstr(rest, ": ");
+	path = path ? path + 2 : rest;
+	rest = startswith(path, "/rules/0/") ?: startswith(path, "/");
+	if (!rest)
+		return strdup(path);
+	return asprintf(&s, "--%s", rest) < 0 ? NULL : s;
+}
+
+static enum merlon_exit report(const sd_bus_error *error)
+{
+	_cleanup_error_ sd_bus_error translated = SD_BUS_ERROR_NULL;
+	_cleanup_free_ char *message = translate(error->message ?: "");
+
+	if (!message)
+		return fail_memory();
+	sd_bus_error_set(&translated, error->name, message);
+	return bus_report(&translated);
+}
+
+static void print_rule(struct json_object *rule, const char *title)
+{
+	char size[SIZE_TEXT_MAX];
+	uint64_t frames = json_get_u64(rule, "frames", 0);
+
+	say("%s: rule ", title);
+	say_in(SHADE_BOLD, "%s", json_get_string(rule, "name", "?"));
+	say(arg_dry_run ? " would be set" : " is set");
+	say(": gpa %s length %s, %" PRIu64 " frame%s, engine %s, write -> %s (%s)\n",
+	    json_get_string(rule, "gpa", "?"),
+	    format_size(json_get_u64(rule, "length", 0), size), frames, frames == 1 ? "" : "s",
+	    json_get_string(rule, "engine", "?"), json_get_string(rule, "action", "?"),
+	    json_get_string(rule, "mode", "enforce"));
+}
+
+static enum merlon_exit print_report(const char *text, struct json_object *vm)
+{
+	_cleanup_json_ struct json_object *o = NULL;
+	_cleanup_free_ char *title = vm_title(vm);
+	struct json_object *rules;
+	const char *device = NULL;
+
+	if (!title)
+		return fail_memory();
+	if (arg_json)
+		return print_json_text(text);
+	if (json_parse(text, strlen(text), &o) < 0)
+		return bus_bad_reply("Protect");
+	rules = json_get_array(o, arg_dry_run ? "would-apply" : "applied");
+	if (!rules)
+		return bus_bad_reply("Protect");
+	for (size_t i = 0; i < json_object_array_length(rules); i++) {
+		struct json_object *rule = json_object_array_get_idx(rules, i);
+
+		print_rule(rule, title);
+		device = json_get_string(rule, MERLON_DEVICE_WRITES, device);
+	}
+	if (device)
+		say("device writes: %s\n", device);
+	return MERLON_EXIT_OK;
+}
+
+static enum merlon_exit run(char **operands)
+{
+	_cleanup_bus_ sd_bus *bus = NULL;
+	_cleanup_json_ struct json_object *vm = NULL;
+	_cleanup_error_ sd_bus_error error = SD_BUS_ERROR_NULL;
+	_cleanup_message_ sd_bus_message *reply = NULL;
+	_cleanup_free_ char *text = NULL, *path = NULL;
+	enum merlon_exit e;
+	const char *answer;
+
+	e = get_text(&text);
+	if (e != MERLON_EXIT_OK)
+		return e;
+	e = bus_connect(&bus);
+	if (e != MERLON_EXIT_OK)
+		return e;
+	e = bus_describe_vm(bus, operands[0], &vm);
+	if (e != MERLON_EXIT_OK)
+		return e;
+	path = vm_path(vm);
+	if (!path)
+		return fail_memory();
+	e = bus_call(bus, path, MERLON_IFACE_VM, "Protect", &error, &reply, "sb", text,
+		     (int)arg_dry_run);
+	/* sd-bus refuses to carry what is not UTF-8. */
+	if (e != MERLON_EXIT_OK && sd_bus_error_has_name(&error, SD_BUS_ERROR_INVALID_ARGS)) {
+		fail("%s: expected JSON in UTF-8, got other bytes", arg_rules ?: "an option");
+		return MERLON_EXIT_USAGE;
+	}
+	if (e != MERLON_EXIT_OK)
+		return report(&error);
+	if (sd_bus_message_read(reply, "s", &answer) < 0)
+		return bus_bad_reply("Protect");
+	return print_report(answer, vm);
+}
+
+const struct verb verb_protect = {
+	.name = "protect",
+	.operands = "VM",
+	.min = 1,
+	.max = 1,
+	.help = "Set rules of a VM",
+	.details = "One rule by options:\n"
+		   "  merlon protect web-1 --name=idt --gpa=0x1e0000 --length=4K --write=deny\n"
+		   "or those of a file, all or none; the file's \"match\" is ignored:\n"
+		   "  merlon protect web-1 --rules=linux-kernel.json\n"
+		   "They are in force when merlon returns, and end with the VM.",
+	.options = options,
+	.run = run,
+};

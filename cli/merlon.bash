@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Completion of merlon for bash.  Verbs and options come from merlon's own help;
+# VMs and rules from merlond, silently nothing if it does not answer.
+
+_merlon_verbs()
+{
+	"$1" --help 2>/dev/null | sed -n '/^Verbs:/,/^$/s/^  \([a-z]*\) .*/\1/p'
+}
+
+_merlon_options()
+{
+	"$1" ${2:+"$2"} --help 2>/dev/null |
+		sed -n '/^Options:/,/^$/s/^ .*\(--[a-z-]*=\{0,1\}\).*/\1/p' | sed 's/ .*//'
+}
+
+# Ids, and those names that a shell needs no quoting for.
+_merlon_vms()
+{
+	"$1" list --json 2>/dev/null | grep -oE '"(id|name)":("[A-Za-z0-9_.+-]+"|[0-9]+)' |
+		sed 's/.*:"\{0,1\}\([^"]*\)"\{0,1\}/\1/'
+}
+
+_merlon_rules()
+{
+	"$1" status --json -- "$2" 2>/dev/null |
+		sed 's/.*"rules":\[//' | grep -oE '"name":"[^"]+"' | sed 's/.*:"\(.*\)"/\1/'
+}
+
+_merlon()
+{
+	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]}
+	local merlon=${COMP_WORDS[0]} verb='' vm='' words='' i
+
+	# "--name=x" arrives as three words.
+	[[ $cur == "=" ]] && cur=
+	[[ $prev == "=" ]] && prev=${COMP_WORDS[COMP_CWORD - 2]}
+
+	for ((i = 1; i < COMP_CWORD; i++)); do
+		case ${COMP_WORDS[i]} in
+		--*) [[ ${COMP_WORDS[i + 1]} == "=" ]] && ((i += 2)) ;;
+		-*) ;;
+		*)
+			if [[ -z $verb ]]; then
+				verb=${COMP_WORDS[i]}
+			elif [[ -z $vm ]]; then
+				vm=${COMP_WORDS[i]}
+			fi
+			;;
+		esac
+	done
+
+	COMPREPLY=()
+	case $prev in
+	--rules)
+		compopt -o filenames 2>/dev/null
+		mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+		return
+		;;
+	--write) words=deny ;;
+	--action) words='deny allow skip kill' ;;
+	--default) words='deny allow kill' ;;
+	--on-reset) words='disarm keep kill' ;;
+	--mode) words='enforce monitor' ;;
+	--bus) words='system session' ;;
+	--name | --gpa | --length | --count) return ;;
+	*)
+		if [[ $cur == -* ]]; then
+			words=$(_merlon_options "$merlon" "$verb")
+			[[ $words == *= ]] && compopt -o nospace 2>/dev/null
+		elif [[ -z $verb ]]; then
+			words=$(_merlon_verbs "$merlon")
+		elif [[ -z $vm ]]; then
+			case $verb in
+			status | protect | unprotect | watch | clear) words=$(_merlon_vms "$merlon") ;;
+			esac
+		elif [[ $verb == unprotect ]]; then
+			words=$(_merlon_rules "$merlon" "$vm")
+		fi
+		;;
+	esac
+	mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur")
+	[[ ${#COMPREPLY[@]} -eq 1 && ${COMPREPLY[0]} == *= ]] && compopt -o nospace 2>/dev/null
+	return 0
+}
+
+complete -F _merlon merlon
