@@ -1,0 +1,54 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# The unit as systemd reads it, and the bus policy beside the interface it guards.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+build=${BUILD:-.build}
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+
+point=0 failed=0
+check()
+{
+	point=$((point + 1))
+	if [ "$1" -eq 0 ]; then
+		echo "ok $point - $2"
+	else
+		echo "not ok $point - $2"
+		failed=1
+		sed 's/^/# /' "$work/out"
+	fi
+}
+
+# The unit names an installed merlond; systemd wants to see one.
+sed "s|^ExecStart=.*|ExecStart=$PWD/$build/merlond|" "$build/merlond.service" \
+	>"$work/merlond.service"
+
+status=0
+systemd-analyze verify --man=no "$work/merlond.service" >"$work/out" 2>&1 || status=$?
+[ ! -s "$work/out" ] || status=1
+check $status "systemd-analyze verify has nothing to say"
+
+status=0
+systemd-analyze security --offline=true --threshold=20 "$work/merlond.service" \
+	>"$work/out" 2>&1 || status=$?
+check $status "exposure is at most 2.0 ($(systemd-analyze --version | sed -n 1p)):$(
+	sed -n 's/.*exposure level for [^:]*:\(.*[0-9]\) .*/\1/p' "$work/out")"
+
+# "interface member" of every method, from the interface and from the policy
+awk '/<interface name=/ { split($0, a, "\""); i = a[2] }
+     /<method name=/ { split($0, a, "\""); print i, a[2] }' daemon/api/org.merlon1.xml |
+	sort >"$work/methods"
+sed -n 's/.*<allow .*send_interface="\(org\.merlon1\.[^"]*\)" send_member="\([^"]*\)".*/\1 \2/p' \
+	systemd/org.merlon1.conf | sort >"$work/allowed"
+status=0
+diff "$work/methods" "$work/allowed" >"$work/out" || status=$?
+[ -s "$work/methods" ] || status=1
+check $status "the bus policy allows each method of the interface by name, and no other"
+
+status=0
+grep -q '<deny send_destination="org.merlon1"/>' systemd/org.merlon1.conf || status=1
+check $status "and denies by default"
+
+echo "1..$point"
+exit $failed
