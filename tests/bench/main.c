@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * What Merlon's kernel part costs, in figures; tests/bench/run makes a table of
+ * them.  On a kernel without it only what there is to compare with is measured.
+ * Nothing here fails for being slow.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "lib/vmi.h"
+#include "suites.h"
+
+/* The first must stay the first: nothing may have been used before it. */
+static const struct test_suite *const suites[] = {
+	&suite_unused,
+	&suite_attached,
+	&suite_other,
+	&suite_map,
+	&suite_vmm,
+	&suite_violation,
+	&suite_change,
+	&suite_size,
+	NULL
+};
+
+static const struct test_suite *const suites_without[] = {
+	&suite_unused,
+	&suite_vmm,
+	NULL
+};
+
+int main(int argc, char **argv)
+{
+	if (argc > 1 && !strcmp(argv[1], "--list")) {
+		tap_list(suites);
+		return 0;
+	}
+	if (argc > 1 && argv[1][0] == '-') {
+		fprintf(stderr, "usage: kvm_bench [--list | SUITE[.CASE]...]\n");
+		return 2;
+	}
+	return tap_run(vmi_in_kernel() ? suites : suites_without, argv + 1, argc - 1);
+}

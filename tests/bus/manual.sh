@@ -1,0 +1,70 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-or-later
+# The manual pages have each verb and option that the programs have, and no others;
+# completion offers them.
+set -u
+n=0
+bad=0
+ok() { # STATUS DESCRIPTION
+	n=$((n + 1))
+	if [ "$1" -eq 0 ]; then echo "ok $n - $2"; else echo "not ok $n - $2"; bad=1; fi
+}
+
+# Options as the pages write them, without roff's escapes
+plain() { sed 's/\\-/-/g; s/\\f.//g' "$1"; }
+options() { sed -n 's/^ .*\(--[a-z][a-z-]*\).*/\1/p'; }
+
+merlon=.build/merlon
+verbs=$($merlon --help | sed -n '/^Verbs:/,/^$/s/^  \([a-z]*\) .*/\1/p')
+[ -n "$verbs" ]
+ok $? "merlon --help lists verbs"
+for verb in $verbs; do
+	plain docs/merlon.1 | sed -n '/^\.SH VERBS/,/^\.SH OPTIONS/p' | grep -qE "^\.(B|BR) $verb( |\$)"
+	ok $? "merlon(1) has verb $verb"
+done
+
+known=$(for verb in $verbs; do $merlon "$verb" --help | sed -n '/^Options:/,$p' | options; done | sort -u)
+for option in $known; do
+	plain docs/merlon.1 | sed -n '/^\.SH OPTIONS/,/^\.SH RULES/p' | grep -qE "^\.(B|BI|BR) .*$option(=| |\$)"
+	ok $? "merlon(1) has option $option"
+done
+extra=$(plain docs/merlon.1 | sed -n '/^\.SH OPTIONS/,/^\.SH RULES/p' |
+	grep -A1 '^\.TP' | grep -oE -- '--[a-z-]+' | sort -u |
+	while read -r option; do echo "$known" | grep -qxe "$option" || echo "$option"; done)
+[ -z "$extra" ]
+ok $? "merlon(1) has no other options $extra"
+
+for option in $(.build/merlond-fake --help | grep -oE -- '--[a-z-]+' | sort -u | grep -vx -e --fake-kernel); do
+	plain docs/merlond.8 | grep -qE "^\.(B|BI|BR) .*$option(=| |\$)"
+	ok $? "merlond(8) has option $option"
+done
+
+# Completion, as bash would ask for it
+offered() { # WORD... (the last is being typed)
+	PATH=$PWD/.build:$PATH bash -c '
+		compopt() { :; }
+		. cli/merlon.bash
+		COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1))
+		_merlon
+		printf "%s\n" "${COMPREPLY[@]}"' bash merlon "$@"
+}
+for verb in $verbs; do
+	offered "" | grep -qx "$verb"
+	ok $? "completion offers verb $verb"
+done
+offered protect vm --on | grep -qx -e --on-reset=
+ok $? "completion offers options of the verb"
+offered status vm --on | grep -q on-reset
+[ $? -ne 0 ]
+ok $? "and not those of another"
+offered protect vm --action = sk | grep -qx skip
+ok $? "completion offers values"
+
+for page in docs/merlon.1 docs/merlond.8; do
+	if command -v groff >/dev/null; then
+		[ -z "$(groff -man -Tascii -ww "$page" 2>&1 >/dev/null)" ]
+		ok $? "$page is sound roff"
+	fi
+done
+echo "1..$n"
+exit $bad

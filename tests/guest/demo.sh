@@ -1,0 +1,32 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# `make demo`: boot the lab's host, tell a story in it, count its checks.
+# From the environment: CPU, ENGINE, STORY; the words after the name are
+# options of tests/lab/run.
+set -euo pipefail
+. "$(dirname "$0")/../../kernel/workbench.sh"
+cd "$project_dir"
+
+case $STORY in subpage) ;; *) die "STORY=$STORY: there is subpage" ;; esac
+case $ENGINE in sw) ;; *) die "ENGINE=$ENGINE: there is sw, sub-pages by write protection and emulation" ;; esac
+case $CPU in
+intel) model="an Intel CPU (Bochs' arrow_lake)" ;;
+amd) model="an AMD CPU (Bochs' ryzen)" ;;
+*) die "CPU=$CPU: there are intel and amd" ;;
+esac
+
+logs=$build_dir/demo/$CPU
+mkdir -p "$logs"
+: >"$logs/counts"
+say "booting the patched kernel on $model, emulated; a minute or so until the end"
+start=$SECONDS
+tests/lab/run --cpu "$CPU" --timeout 900 --log "$logs" --counts "$logs/counts" "$@" \
+	-- tests/guest/story.sh | grep --line-buffered -vE '^(# story.sh|1\.\.[0-9]+)$' || true
+say "took $((SECONDS - start)) s; logs are in ${logs#"$project_dir"/}"
+awk '{ passed += $1; failed += $2 }
+	END {
+		if (!NR)
+			failed = 1
+		printf "%d passed, %d failed\n", passed, failed
+		exit failed > 0
+	}' "$logs/counts"

@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Tests of KVM with tiny guests: one static program, which runs inside the lab.
+# Needs gcc for the program and the guest, clang and libbpf for its BPF object.
+
+KVM_TEST_DIR := $(BUILD)/tests/kvm
+KVM_TEST := $(KVM_TEST_DIR)/kvm_test
+KVM_SMP_TEST := $(KVM_TEST_DIR)/kvm_smp_test
+
+# The guest's program has no C library, no vector registers and no red zone.
+KVM_GUEST_CFLAGS := -m64 -ffreestanding -fno-pic -fno-pie -mno-red-zone -mgeneral-regs-only \
+		    -fno-stack-protector -fcf-protection=none -fno-asynchronous-unwind-tables \
+		    -fno-tree-loop-distribute-patterns
+KVM_GUEST_LDFLAGS := -m64 -nostdlib -static -no-pie -Wl,--build-id=none -Wl,-z,norelro \
+		     -Wl,--no-warn-rwx-segments -Wl,-T,tests/kvm/guest/link.ld
+KVM_TEST_CFLAGS = -fno-pie -Wno-missing-field-initializers -Itests/kvm -I$(KVM_TEST_DIR) \
+		  -isystem kernel/src/include/uapi $(LIBBPF_CFLAGS)
+
+KVM_GUEST_OBJECTS := $(patsubst tests/kvm/%,$(KVM_TEST_DIR)/%.o,\
+		       $(wildcard tests/kvm/guest/*.c tests/kvm/guest/*.S))
+KVM_TEST_OBJECTS := $(patsubst tests/kvm/%,$(KVM_TEST_DIR)/%.o,\
+		      $(filter-out %.bpf.c,$(wildcard tests/kvm/*.c)) \
+		      $(wildcard tests/kvm/lib/*.c tests/kvm/lib/*.S))
+KVM_TEST_HEADERS := $(wildcard tests/kvm/*.h tests/kvm/lib/*.h tests/kvm/guest/*.h)
+
+# One program under two names: what it runs by default depends on the name.
+LAB_kvm_smp_test := --smp 2
+
+CHECK_kvm += $(KVM_TEST)
+
+kvm-test: $(KVM_TEST) $(KVM_SMP_TEST)
+.PHONY: kvm-test
+
+$(KVM_TEST_DIR)/guest/%.o: tests/kvm/guest/% $(KVM_TEST_HEADERS) tests/kvm/build.mk
+	@mkdir -p $(@D)
+	$(call quiet,GUEST,$@)$(CC) $(CFLAGS_ALL) $(KVM_GUEST_CFLAGS) -c $< -o $@
+
+$(KVM_TEST_DIR)/guest.elf: $(KVM_GUEST_OBJECTS) tests/kvm/guest/link.ld
+	$(call quiet,GUEST,$@)$(CC) $(KVM_GUEST_LDFLAGS) $(KVM_GUEST_OBJECTS) -o $@
+
+$(KVM_TEST_DIR)/guest.bin: $(KVM_TEST_DIR)/guest.elf
+	$(Q)objcopy -O binary -j .image $< $@
+
+$(KVM_TEST_DIR)/lib/image.S.o: $(KVM_TEST_DIR)/guest.bin
+
+$(KVM_TEST_DIR)/vmi_test.bpf.o: tests/kvm/vmi_test.bpf.c tests/kvm/vmi_calls.h bpf/kvm_vmi_bpf.h \
+				tests/kvm/build.mk $(BUILD)/bpftools.mk
+	@mkdir -p $(@D)
+	$(call quiet,BPF,$@)$(BPF_CLANG) $(BPF_CFLAGS) -Itests/kvm $(LIBBPF_CFLAGS) -c $< -o $@
+
+$(KVM_TEST_DIR)/vmi_test.skel.h: $(KVM_TEST_DIR)/vmi_test.bpf.o
+	$(call quiet,SKEL,$@)$(BPFTOOL) gen skeleton $< name vmi_test_bpf > $@
+
+$(KVM_TEST_DIR)/lib/vmi.c.o: $(KVM_TEST_DIR)/vmi_test.skel.h
+
+$(KVM_TEST_DIR)/%.S.o: tests/kvm/%.S tests/kvm/build.mk
+	@mkdir -p $(@D)
+	$(call quiet,AS,$@)$(CC) -DGUEST_IMAGE='"$(KVM_TEST_DIR)/guest.bin"' -c $< -o $@
+
+$(KVM_TEST_DIR)/%.c.o: tests/kvm/%.c $(KVM_TEST_HEADERS) tests/kvm/build.mk
+	@mkdir -p $(@D)
+	$(call quiet,CC,$@)$(CC) $(CFLAGS_ALL) $(KVM_TEST_CFLAGS) -c $< -o $@
+
+$(KVM_TEST): $(KVM_TEST_OBJECTS)
+	$(call quiet,LINK,$@)$(CC) -static -no-pie -s $(KVM_TEST_OBJECTS) $(LIBBPF_LIBS) -lpthread -o $@
+
+$(KVM_SMP_TEST): $(KVM_TEST)
+	$(Q)ln -f $< $@

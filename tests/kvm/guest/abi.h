@@ -1,0 +1,239 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What the tests and the program inside the tiny guest share: where things are
+ * in guest memory, the mailbox of a vCPU, and the operations the guest carries
+ * out on request.  Read by C on both sides and by the guest's assembly.
+ */
+#ifndef KVM_TEST_GUEST_ABI_H
+#define KVM_TEST_GUEST_ABI_H
+
+/* Guest memory below 4 MiB, identity mapped: tables, one block per vCPU, code. */
+#define GUEST_LOW_SIZE		0x400000UL
+#define GUEST_PT_BASE		0x10000UL
+#define GUEST_PT_END		0x80000UL
+#define GUEST_CPU_BASE		0x100000UL
+#define GUEST_CPU_SIZE		0x20000UL
+#define GUEST_MAX_CPUS		4
+#define GUEST_IMAGE_BASE	0x200000UL
+#define GUEST_IMAGE_MAX		0x80000UL
+#define GUEST_SCRATCH_BASE	0x300000UL	/* what L1 needs to run an L2 */
+
+/* Offsets inside a vCPU's block. Everything has a page of its own, to be protected. */
+#define GUEST_GDT		0x0000UL
+#define GUEST_IDT		0x1000UL
+#define GUEST_TSS		0x2000UL
+#define GUEST_MAILBOX		0x3000UL
+#define GUEST_STACK_TOP		0x6000UL
+#define GUEST_IST1_TOP		0x8000UL	/* #DF */
+#define GUEST_IST2_TOP		0xa000UL	/* free for tests */
+#define GUEST_RSP0_TOP		0xc000UL	/* traps from user mode */
+#define GUEST_USER_TOP		0xe000UL
+#define GUEST_L2_TOP		0x10000UL
+
+/* Where tests map the memory they protect: one page table of its own. */
+#define GUEST_ARENA		0x40000000UL
+
+#define GUEST_CS		0x08
+#define GUEST_DS		0x10
+#define GUEST_USER_CS		0x1b
+#define GUEST_USER_DS		0x23
+#define GUEST_SPARE_DS		0x28	/* a data segment whose accessed bit is clear */
+#define GUEST_TR		0x30
+
+#define GUEST_VECTOR_RETURN	0x80	/* from user mode back to the agent */
+#define GUEST_VECTOR_EVENT	0x30	/* what tests inject; all from 0x20 on are counted */
+
+/* Ports by which the guest stops for the host. */
+#define GUEST_PORT_DONE		0x5a0	/* an operation has ended */
+#define GUEST_PORT_TRAP		0x5a4	/* an exception nobody expected */
+#define GUEST_PORT_BENCH	0x5a8	/* nothing but an exit */
+
+/* Offsets into struct guest_cpu, for assembly. */
+#define GUEST_CPU_SELF		0x00
+#define GUEST_CPU_FIXUP		0x08
+#define GUEST_CPU_INSN		0x10
+#define GUEST_CPU_SAVED_RSP	0x18
+#define GUEST_CPU_END_RSP	0x20
+#define GUEST_CPU_USER_RSP	0x28
+
+#define GUEST_NO_FAULT		0xffffffffU
+
+#ifndef __ASSEMBLER__
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* Operations. Arguments are named as in &guest_cpu.arg. */
+enum guest_op {
+	OP_NOP,
+	/* stores: arg0 = address, arg1 = value, arg2 = size in bytes */
+	OP_STORE,
+	OP_LOAD,		/* ret0 = value */
+	OP_ADD,			/* add %reg, mem */
+	OP_LOCK_ADD,
+	OP_XADD,		/* lock; ret0 = old value */
+	OP_XCHG,		/* ret0 = old value */
+	OP_CMPXCHG,		/* lock; arg3 = expected; ret0 = old value, ret1 = ZF */
+	OP_CMPXCHG8B,		/* lock; arg3 = expected; ret0 = old value, ret1 = ZF */
+	OP_CMPXCHG16B,		/* lock; arg1:arg4 = new, arg3:arg5 = expected; ret1 = ZF */
+	OP_BTS,			/* lock; arg1 = bit; ret1 = CF */
+	OP_MOVBE,
+	/* strings: arg0 = destination, arg1 = source or value, arg2 = size, arg3 = count,
+	 * arg4 = 1 to go down; ret0 = count left, ret1 = rdi, ret2 = rsi
+	 */
+	OP_REP_STOS,
+	OP_REP_MOVS,
+	/* stack: arg0 = rsp to use, arg1 = value; ret0 = rsp afterwards */
+	OP_PUSH,
+	OP_CALL,
+	OP_PUSHF,
+	OP_ENTER,
+	OP_PUSH_FAULT,		/* on that stack a store to arg1, which faults */
+	OP_INT,			/* software interrupt GUEST_VECTOR_EVENT */
+	OP_UD2,			/* a fault; vector and fixup as usual */
+	OP_STI_NOP,		/* opens the window for an external interrupt */
+	/* what KVM's emulator may not know: arg0 = address, arg1 = 8-byte pattern */
+	OP_MOVUPS,
+	OP_MOVDQU,
+	OP_MOVNTDQ,
+	OP_MOVSS,
+	OP_VMOVDQU,		/* 32 bytes */
+	OP_VMASKMOV,		/* 32 bytes, all lanes */
+	OP_FXSAVE,		/* 512 bytes */
+	OP_XSAVE,		/* x87 and SSE: 576 bytes */
+	OP_FNSTENV,
+	OP_FSTP,		/* 8 bytes */
+	OP_SGDT,		/* 10 bytes */
+	/* system */
+	OP_RDMSR,		/* arg0 = index; ret0 = value */
+	OP_WRMSR,		/* arg0 = index, arg1 = value */
+	OP_CPUID,		/* arg0 = leaf, arg1 = subleaf; ret0..ret3 */
+	OP_LOAD_CR3,		/* arg0 = value */
+	OP_INVLPG,		/* arg0 = address */
+	OP_LOAD_DS,		/* arg0 = selector */
+	OP_LTR,			/* arg0 = selector */
+	OP_HLT,			/* interrupts on, halt, interrupts off */
+	OP_RDTSC_SPIN,		/* arg0 = ticks to spin */
+	OP_FEATURES,		/* arg0: 1 = SSE, 2 = AVX state on; ret0 = what is on */
+	OP_IPI_SELF,		/* arg0 = vector, through the x2APIC */
+	OP_HYPERCALL,		/* arg0 = number, arg1.. = arguments; ret0 */
+	/* load: see hammer.c */
+	OP_HAMMER,
+	OP_FILL,		/* arg0 = address, arg1 = value, arg2 = stride, arg3 = count */
+	/* nested: see l1.h */
+	OP_NESTED_ON,		/* VMXON, or EFER.SVME; ret0 = 1 Intel, 2 AMD */
+	OP_NESTED_RUN,		/* the operation in &guest_cpu.l2_op, carried out by an L2 */
+	/* an L1's instructions; on Intel ret1 = what they say of themselves: 0 success */
+	OP_VMREAD_MEM,		/* arg0 = address, arg1 = field encoding */
+	OP_VMPTRST,		/* arg0 = address */
+	OP_VMPTRLD,		/* arg0 = address of the operand, as for the next two */
+	OP_VMCLEAR,
+	OP_INVEPT,
+	OP_VMSAVE,		/* arg0 = physical address */
+	OP_BENCH,		/* see bench.c */
+	OP_NR
+};
+
+/* What OP_BENCH repeats. */
+enum guest_bench {
+	BENCH_NOTHING,		/* the loops below but for CPUID or OUT */
+	BENCH_CPUID,
+	BENCH_OUT,		/* to GUEST_PORT_BENCH */
+	BENCH_STORE,		/* 8 bytes */
+	BENCH_STORE_RBP,	/* the same through RBP */
+	BENCH_LOAD,		/* 8 bytes */
+};
+
+/* &guest_cpu.flags */
+#define GUEST_F_USER		(1U << 0)	/* carry the operation out in user mode */
+#define GUEST_F_X2APIC		(1U << 1)	/* acknowledge interrupts */
+
+/**
+ * struct guest_cpu - the mailbox of a vCPU, at its GS base
+ * @self: its own address
+ * @fixup: where an exception continues, 0 when none is expected
+ * @insn: the instruction under test
+ * @saved_rsp: while the instruction under test has a stack of its own
+ * @end_rsp: the stack pointer after it
+ * @user_rsp: the agent's stack pointer while in user mode
+ * @op: what to do (&enum guest_op), written by the host
+ * @flags: GUEST_F_*, written by the host
+ * @arg: of the operation
+ * @ret: of the operation
+ * @done: operations ended so far
+ * @vector: the last exception's, or %GUEST_NO_FAULT
+ * @error: its error code
+ * @fault_rip: its instruction pointer
+ * @fault_rflags: its flags
+ * @fault_rsp: its stack pointer
+ * @cr2: as it was then
+ * @faults: exceptions caught by this operation
+ * @events: interrupts taken since the host cleared this
+ * @last_event: vector of the last one
+ * @progress: iterations of a load, for the host to watch
+ * @stop: set by the host to end a load
+ * @l2_exit: why the L2 stopped, see l1.h
+ * @l2_info: vector of an exception; else the reason as the CPU gives it
+ * @l2_gpa: guest physical address of a nested page fault
+ * @l2_rip: where the L2 stopped
+ * @l2_cr3: what the L2 read there when it began
+ * @l2_op: the operation that the L2 carries out
+ * @l2_mode: how L1 runs its L2, see l1.h
+ */
+struct guest_cpu {
+	uint64_t self;
+	volatile uint64_t fixup;
+	volatile uint64_t insn;
+	volatile uint64_t saved_rsp;
+	volatile uint64_t end_rsp;
+	volatile uint64_t user_rsp;
+	volatile uint32_t op;
+	volatile uint32_t flags;
+	volatile uint64_t arg[8];
+	volatile uint64_t ret[4];
+	volatile uint64_t done;
+	volatile uint32_t vector;
+	volatile uint32_t error;
+	volatile uint64_t fault_rip;
+	volatile uint64_t fault_rflags;
+	volatile uint64_t fault_rsp;
+	volatile uint64_t cr2;
+	volatile uint64_t faults;
+	volatile uint64_t events;
+	volatile uint64_t last_event;
+	volatile uint64_t progress;
+	volatile uint64_t stop;
+	volatile uint64_t l2_exit;
+	volatile uint64_t l2_info;
+	volatile uint64_t l2_gpa;
+	volatile uint64_t l2_rip;
+	volatile uint64_t l2_cr3;
+	volatile uint32_t l2_op;
+	volatile uint32_t l2_mode;
+};
+
+_Static_assert(offsetof(struct guest_cpu, self) == GUEST_CPU_SELF, "abi");
+_Static_assert(offsetof(struct guest_cpu, fixup) == GUEST_CPU_FIXUP, "abi");
+_Static_assert(offsetof(struct guest_cpu, insn) == GUEST_CPU_INSN, "abi");
+_Static_assert(offsetof(struct guest_cpu, saved_rsp) == GUEST_CPU_SAVED_RSP, "abi");
+_Static_assert(offsetof(struct guest_cpu, end_rsp) == GUEST_CPU_END_RSP, "abi");
+_Static_assert(offsetof(struct guest_cpu, user_rsp) == GUEST_CPU_USER_RSP, "abi");
+
+/**
+ * struct guest_image - the first bytes of the guest's program
+ * @magic: %GUEST_IMAGE_MAGIC
+ * @entry: where a vCPU starts; GS base and RSP are set, RDI is ignored
+ * @stubs: the first of 256 interrupt stubs
+ * @stub_size: bytes from one to the next
+ */
+struct guest_image {
+	uint64_t magic;
+	uint64_t entry;
+	uint64_t stubs;
+	uint64_t stub_size;
+};
+
+#define GUEST_IMAGE_MAGIC	0x7473657467766b6dULL
+
+#endif /* __ASSEMBLER__ */
+#endif /* KVM_TEST_GUEST_ABI_H */

@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* Operations on strings and on the stack, and events that push a frame there. */
+#include "guest.h"
+
+#define STRING(insn)							\
+	do {								\
+		if (cpu->arg[4])					\
+			asm volatile("std");				\
+		asm volatile(TRY("rep " insn)				\
+			     : "+D"(di), "+S"(si), "+c"(count)		\
+			     : "a"(cpu->arg[1]) : TRY_CLOBBERS);	\
+		asm volatile("cld");					\
+	} while (0)
+
+static void string_end(struct guest_cpu *cpu, uint64_t count, uint64_t di, uint64_t si)
+{
+	cpu->ret[0] = count;
+	cpu->ret[1] = di;
+	cpu->ret[2] = si;
+}
+
+void op_rep_stos(struct guest_cpu *cpu)
+{
+	uint64_t di = cpu->arg[0], si = 0, count = cpu->arg[3];
+
+	switch (cpu->arg[2]) {
+	case 1: STRING("stosb"); break;
+	case 2: STRING("stosw"); break;
+	case 4: STRING("stosl"); break;
+	default: STRING("stosq"); break;
+	}
+	string_end(cpu, count, di, si);
+}
+
+void op_rep_movs(struct guest_cpu *cpu)
+{
+	uint64_t di = cpu->arg[0], si = cpu->arg[1], count = cpu->arg[3];
+
+	switch (cpu->arg[2]) {
+	case 1: STRING("movsb"); break;
+	case 2: STRING("movsw"); break;
+	case 4: STRING("movsl"); break;
+	default: STRING("movsq"); break;
+	}
+	string_end(cpu, count, di, si);
+}
+
+void op_push(struct guest_cpu *cpu)
+{
+	asm volatile(TRY_ON_STACK("%[sp]", "pushq %[value]")
+		     : : [sp] "r"(cpu->arg[0]), [value] "r"(cpu->arg[1]) : TRY_CLOBBERS);
+	cpu->ret[0] = cpu->end_rsp;
+}
+
+/* A call to the next instruction: what is pushed is the address of fixup. */
+void op_call(struct guest_cpu *cpu)
+{
+	asm volatile(TRY_ON_STACK("%[sp]", "call 772f")
+		     : : [sp] "r"(cpu->arg[0]) : TRY_CLOBBERS);
+	cpu->ret[0] = cpu->end_rsp;
+}
+
+void op_pushf(struct guest_cpu *cpu)
+{
+	asm volatile(TRY_ON_STACK("%[sp]", "pushfq")
+		     : : [sp] "r"(cpu->arg[0]) : TRY_CLOBBERS);
+	cpu->ret[0] = cpu->end_rsp;
+}
+
+/* ENTER also moves RBP, which is put back. */
+void op_enter(struct guest_cpu *cpu)
+{
+	asm volatile("movq %%rbp, %%r10\n\t"
+		     TRY_ON_STACK("%[sp]", "enter $0, $0")
+		     "movq %%r10, %%rbp"
+		     : : [sp] "r"(cpu->arg[0]) : "r10", TRY_CLOBBERS);
+	cpu->ret[0] = cpu->end_rsp;
+}
+
+/* A page fault whose frame goes to that stack. */
+void op_push_fault(struct guest_cpu *cpu)
+{
+	asm volatile(TRY_ON_STACK("%[sp]", "movq %[sp], (%[p])")
+		     : : [sp] "r"(cpu->arg[0]), [p] "r"(cpu->arg[1]) : TRY_CLOBBERS);
+}
+
+/* With arg0 the frame goes to that stack, else to the agent's. */
+void op_int(struct guest_cpu *cpu)
+{
+	if (cpu->arg[0])
+		asm volatile(TRY_ON_STACK("%[sp]", "int %[vector]")
+			     : : [sp] "r"(cpu->arg[0]), [vector] "i"(GUEST_VECTOR_EVENT)
+			     : TRY_CLOBBERS);
+	else
+		asm volatile(TRY("int %[vector]")
+			     : : [vector] "i"(GUEST_VECTOR_EVENT) : TRY_CLOBBERS);
+}
+
+void op_ud2(struct guest_cpu *cpu)
+{
+	if (cpu->arg[0])
+		asm volatile(TRY_ON_STACK("%[sp]", "ud2") : : [sp] "r"(cpu->arg[0])
+			     : TRY_CLOBBERS);
+	else
+		asm volatile(TRY("ud2") : : : TRY_CLOBBERS);
+}
+
+/* STI holds interrupts off for one instruction more: the second NOP is interrupted. */
+void op_sti_nop(struct guest_cpu *cpu)
+{
+	if (cpu->arg[0])
+		asm volatile(TRY_ON_STACK("%[sp]", "sti; nop; nop; nop; cli")
+			     : : [sp] "r"(cpu->arg[0]) : TRY_CLOBBERS);
+	else
+		asm volatile(TRY("sti; nop; nop; nop; cli") : : : TRY_CLOBBERS);
+	asm volatile("cli");
+}

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What the host's memory management can do to a guest's memory behind its back. */
+#ifndef KVM_TEST_HOST_H
+#define KVM_TEST_HOST_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "vm.h"
+
+/** host_swap_on - have somewhere to swap to (zram); skips the case if there is nothing */
+void host_swap_on(void);
+
+/** host_swap_out - page the memory out; false if it stayed */
+bool host_swap_out(void *p, uint64_t size);
+
+/** host_is_resident - is the page of @p in memory and mapped by this process? */
+bool host_is_resident(void *p);
+
+/** host_merge - have KSM merge @pages equal pages at @p; false if it did not */
+bool host_merge(void *p, unsigned int pages);
+
+/** host_collapse - make one huge page of the 2 MiB at @p; false if that failed */
+bool host_collapse(void *p);
+
+/** host_stat - a number of KVM's debugfs about @vm, or -1 */
+long host_stat(struct vm *vm, const char *name);
+
+#endif /* KVM_TEST_HOST_H */

@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Tests of KVM and of its introspection from user space, with tiny guests of our
+ * own.  Prints TAP.  Needs /dev/kvm, and for most suites a kernel with KVM_VMI
+ * and the rights of root.
+ */
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "suites.h"
+
+static const struct test_suite *const suites[] = {
+	&suite_baseline,
+	&suite_write,
+	&suite_instructions,
+	&suite_verdict,
+	&suite_event,
+	&suite_walk,
+	&suite_unemulatable,
+	&suite_kvmwrite,
+	&suite_nested,
+	&suite_hypervisor,
+	&suite_survive,
+	&suite_map,
+	&suite_badinput,
+	&suite_reset,
+	&suite_admission,
+	&suite_observe,
+	&suite_hammer,
+	NULL
+};
+
+/* What runs when nothing is named, on a host with one CPU and with several. */
+static char *const usual[] = {
+	"baseline", "write", "instructions", "verdict", "event", "walk", "unemulatable",
+	"kvmwrite", "nested", "hypervisor", "survive", "map", "badinput", "reset", "admission",
+	"observe", "hammer",
+};
+static char *const usual_smp[] = { "baseline", "write" };
+
+static void usage(FILE *to)
+{
+	fprintf(to,
+		"usage: kvm_test [OPTIONS] [SUITE[.CASE]...]\n"
+		"       kvm_smp_test: the same with what needs several CPUs as default\n"
+		"  --list           print the names of all cases\n"
+		"  --seed=N         repeat a run; 0 = by the clock (default 1)\n"
+		"  --long           full numbers of iterations\n"
+		"  --case-time=S    seconds a case may take (default 60)\n");
+}
+
+int main(int argc, char **argv)
+{
+	static const struct option options[] = {
+		{ "list", no_argument, NULL, 'l' },
+		{ "seed", required_argument, NULL, 's' },
+		{ "long", no_argument, NULL, 'L' },
+		{ "case-time", required_argument, NULL, 't' },
+		{ "help", no_argument, NULL, 'h' },
+		{ },
+	};
+	int c;
+
+	while ((c = getopt_long(argc, argv, "h", options, NULL)) >= 0) {
+		switch (c) {
+		case 'l':
+			tap_list(suites);
+			return 0;
+		case 's':
+			test_options.seed = strtoull(optarg, NULL, 0);
+			if (!test_options.seed)
+				test_options.seed = time(NULL);
+			break;
+		case 'L':
+			test_options.long_run = true;
+			break;
+		case 't':
+			test_options.case_seconds = strtoul(optarg, NULL, 0);
+			break;
+		case 'h':
+			usage(stdout);
+			return 0;
+		default:
+			usage(stderr);
+			return 2;
+		}
+	}
+	if (optind < argc)
+		return tap_run(suites, argv + optind, argc - optind);
+	if (strstr(basename(argv[0]), "smp"))
+		return tap_run(suites, usual_smp, ARRAY_SIZE(usual_smp));
+	return tap_run(suites, usual, ARRAY_SIZE(usual));
+}

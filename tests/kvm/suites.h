@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Every suite, one per file. */
+#ifndef KVM_TEST_SUITES_H
+#define KVM_TEST_SUITES_H
+
+#include "lib/tap.h"
+
+extern const struct test_suite suite_baseline;
+extern const struct test_suite suite_write;
+extern const struct test_suite suite_instructions;
+extern const struct test_suite suite_verdict;
+extern const struct test_suite suite_event;
+extern const struct test_suite suite_walk;
+extern const struct test_suite suite_unemulatable;
+extern const struct test_suite suite_kvmwrite;
+extern const struct test_suite suite_nested;
+extern const struct test_suite suite_hypervisor;
+extern const struct test_suite suite_survive;
+extern const struct test_suite suite_map;
+extern const struct test_suite suite_badinput;
+extern const struct test_suite suite_reset;
+extern const struct test_suite suite_admission;
+extern const struct test_suite suite_observe;
+extern const struct test_suite suite_hammer;
+
+#endif /* KVM_TEST_SUITES_H */

@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* api/event.c: JSON by the table, lines for people. */
+#include "api/event.h"
+#include "unit.h"
+#include "util/json.h"
+
+static const struct event violation = {
+	.kind = MERLON_EVENT_VIOLATION,
+	.vm = 17, .name = "web-1", .seq = 5, .time = 12345678901234,
+	.access = "write", .gpa = 0x1e0080, .gva = 0xffffffff81e00080, .gva_valid = true,
+	.rip = 0xffffffffc0000010, .cr3 = 0x1000, .length = 8, .rule = "idt", .rule_id = 3,
+	.verdict = "deny", .vcpu = 1, .emulated = true,
+};
+
+static void assert_json(const struct event *e, const char *expected)
+{
+	_cleanup_free_ char *json = NULL;
+
+	assert_int_equal(event_to_json(e, &json), 0);
+	assert_string_equal(json, expected);
+}
+
+static void assert_line(const char *json, const char *expected)
+{
+	_cleanup_free_ char *line = NULL;
+
+	assert_int_equal(event_line(json, &line), 0);
+	assert_string_equal(line, expected);
+}
+
+static void violation_json(_unused_ void **state)
+{
+	struct event e = violation;
+
+	assert_json(&e, "{\"vm\":17,\"name\":\"web-1\",\"seq\":5,\"kind\":\"violation\","
+			"\"time\":12345678901234,\"access\":\"write\",\"gpa\":\"0x1e0080\","
+			"\"gva\":\"0xffffffff81e00080\",\"rip\":\"0xffffffffc0000010\","
+			"\"cr3\":\"0x1000\",\"length\":8,\"rule\":\"idt\",\"rule-id\":3,"
+			"\"verdict\":\"deny\",\"vcpu\":1,\"user\":false,\"nested\":false,"
+			"\"vectoring\":false,\"emulated\":true,\"monitor\":false,"
+			"\"bad-verdict\":false}");
+}
+
+/* An address that is not known must not look like address 0. */
+static void unknown_gva_is_left_out(_unused_ void **state)
+{
+	_cleanup_free_ char *json = NULL;
+	struct event e = violation;
+
+	e.gva_valid = false;
+	assert_int_equal(event_to_json(&e, &json), 0);
+	assert_null(strstr(json, "gva"));
+}
+
+static void other_kinds_have_their_members_only(_unused_ void **state)
+{
+	struct event e = violation;
+
+	e.kind = MERLON_EVENT_VM_DESTROYED;
+	assert_json(&e, "{\"vm\":17,\"name\":\"web-1\",\"seq\":5,\"kind\":\"vm-destroyed\","
+			"\"time\":12345678901234}");
+	e.kind = MERLON_EVENT_LOST;
+	e.count = 7;
+	e.name = NULL;
+	assert_json(&e, "{\"vm\":17,\"name\":\"\",\"seq\":5,\"kind\":\"lost\","
+			"\"time\":12345678901234,\"count\":7}");
+}
+
+static void every_kind_is_json_and_a_line(_unused_ void **state)
+{
+	for (int i = 0; i < MERLON_EVENT_MAX; i++) {
+		_cleanup_json_ struct json_object *o = NULL;
+		_cleanup_free_ char *json = NULL, *line = NULL;
+		struct event e = violation;
+
+		e.kind = i;
+		assert_int_equal(event_to_json(&e, &json), 0);
+		assert_null(strchr(json, '\n'));
+		assert_int_equal(json_parse(json, strlen(json), &o), 0);
+		assert_string_equal(json_get_string(o, "kind", ""), merlon_event_name(i));
+		assert_int_equal(event_line(json, &line), 0);
+		assert_non_null(strstr(line, merlon_event_name(i)));
+		assert_null(strchr(line, '\n'));
+	}
+}
+
+static void violation_line(_unused_ void **state)
+{
+	_cleanup_free_ char *json = NULL;
+
+	assert_int_equal(event_to_json(&violation, &json), 0);
+	assert_line(json, "[12345.678901] #17 web-1 violation deny: write of 8 bytes at gpa "
+			  "0x1e0080 gva 0xffffffff81e00080 by kernel rip 0xffffffffc0000010, "
+			  "cpu 1, rule idt");
+}
+
+static void lines_of_other_daemons(_unused_ void **state)
+{
+	_cleanup_free_ char *line = NULL;
+
+	assert_line("{\"vm\":1,\"kind\":\"new-thing\",\"time\":1000000000,\"x\":\"y\",\"n\":2}",
+		    "[    1.000000] #1 new-thing x=y n=2");
+	assert_line("{\"kind\":\"violation\"}",
+		    "[    0.000000] #0 violation ?: ? at gpa ? by kernel rip ?, cpu 0, rule #0");
+	assert_int_equal(event_line("{}", &line), -EINVAL);
+	assert_int_equal(event_line("[]", &line), -EINVAL);
+	assert_int_equal(event_line("{\"kind\":5}", &line), -EINVAL);
+	assert_int_equal(event_line("", &line), -EINVAL);
+	assert_null(line);
+}
+
+UNIT_MAIN(T(violation_json), T(unknown_gva_is_left_out), T(other_kinds_have_their_members_only),
+	  T(every_kind_is_json_and_a_line), T(violation_line), T(lines_of_other_daemons))

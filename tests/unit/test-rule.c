@@ -1,0 +1,392 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* rule.c: what becomes a rule, and the exact words for what does not. */
+#include "rule.h"
+#include "unit.h"
+#include "util/json.h"
+
+#define PLACE "\"gpa\":\"0x1000\",\"length\":\"4K\""
+#define GOOD "\"name\":\"r\"," PLACE ",\"write\":\"deny\""
+
+static struct rule *parse_ok(const char *text, size_t *ret_n)
+{
+	_cleanup_free_ char *message = NULL;
+	struct rule *rules = NULL;
+	int r;
+
+	r = rules_parse(text, strlen(text), "f", &rules, ret_n, &message);
+	if (r < 0)
+		fail_msg("%s: %s", text, message ?: "out of memory");
+	assert_null(message);
+	return rules;
+}
+
+static struct rule one(const char *text)
+{
+	size_t n = 0;
+	_cleanup_free_ struct rule *rules = parse_ok(text, &n);
+
+	assert_int_equal(n, 1);
+	return rules[0];
+}
+
+static void refuses_as(int error, const char *text, const char *expected)
+{
+	_cleanup_free_ char *message = NULL;
+	struct rule *rules = NULL;
+	size_t n = 4711;
+
+	assert_int_equal(rules_parse(text, strlen(text), "f", &rules, &n, &message), error);
+	assert_non_null(message);
+	assert_string_equal(message, expected);
+	assert_null(rules);
+	assert_int_equal(n, 4711);
+}
+
+#define refuses(text, expected) refuses_as(-EINVAL, text, expected)
+#define not_supported(text, expected) refuses_as(-EOPNOTSUPP, text, expected)
+
+static void one_rule_with_defaults(_unused_ void **state)
+{
+	struct rule r = one("{" GOOD "}");
+
+	assert_string_equal(r.name, "r");
+	assert_int_equal(r.gpa, 0x1000);
+	assert_int_equal(r.length, 4096);
+	assert_int_equal(r.action, KVM_VMI_DENY);
+	assert_int_equal(r.dflt, KVM_VMI_DENY);
+	assert_int_equal(r.on_reset, KVM_VMI_RESET_DISARM);
+	assert_true(r.write_deny);
+	assert_false(r.page_table);
+	assert_false(r.monitor);
+}
+
+static void one_rule_with_everything(_unused_ void **state)
+{
+	struct rule r = one("{\"name\":\"a.b:c_D-9\",\"gpa\":\"0x1e0080\",\"length\":128,"
+			    "\"write\":\"deny\",\"read\":\"allow\",\"execute\":\"both\","
+			    "\"action\":\"skip\",\"default\":\"kill\",\"arm\":\"now\","
+			    "\"on-reset\":\"keep\",\"page-table\":true}");
+
+	assert_string_equal(r.name, "a.b:c_D-9");
+	assert_int_equal(r.gpa, 0x1e0080);
+	assert_int_equal(r.length, 128);
+	assert_int_equal(r.action, KVM_VMI_SKIP);
+	assert_int_equal(r.dflt, KVM_VMI_KILL);
+	assert_int_equal(r.on_reset, KVM_VMI_RESET_KEEP);
+	assert_true(r.page_table);
+}
+
+static void a_policy(_unused_ void **state)
+{
+	size_t n = 0;
+	_cleanup_free_ struct rule *rules = parse_ok(
+		"{\"version\":1,\"name\":\"linux-kernel\",\"mode\":\"monitor\","
+		"\"on-reset\":\"keep\",\"match\":{\"vm\":\"web-*\",\"user\":107,\"trust\":\"any\"},"
+		"\"rules\":[{" GOOD "},"
+		"{\"name\":\"s\",\"gpa\":\"0x0\",\"length\":\"0x80\",\"write\":\"deny\","
+		"\"action\":\"allow\",\"on-reset\":\"kill\"}]}", &n);
+
+	assert_int_equal(n, 2);
+	assert_string_equal(rules[0].name, "r");
+	assert_int_equal(rules[0].on_reset, KVM_VMI_RESET_KEEP);
+	assert_true(rules[0].monitor);
+	assert_string_equal(rules[1].name, "s");
+	assert_int_equal(rules[1].gpa, 0);
+	assert_int_equal(rules[1].length, 128);
+	assert_int_equal(rules[1].action, KVM_VMI_ALLOW);
+	assert_int_equal(rules[1].on_reset, KVM_VMI_RESET_KILL);
+	assert_true(rules[1].monitor);
+}
+
+/* The policy's word counts wherever it stands in the text. */
+static void order_does_not_matter(_unused_ void **state)
+{
+	struct rule r = one("{\"rules\":[{" GOOD "}],\"on-reset\":\"kill\",\"mode\":\"monitor\"}");
+
+	assert_int_equal(r.on_reset, KVM_VMI_RESET_KILL);
+	assert_true(r.monitor);
+}
+
+static void sizes(_unused_ void **state)
+{
+	assert_int_equal(one("{\"name\":\"r\",\"gpa\":\"0x0\",\"length\":256,\"write\":\"deny\"}")
+				 .length, 256);
+	assert_int_equal(one("{\"name\":\"r\",\"gpa\":\"0x0\",\"length\":\"2M\",\"write\":\"deny\"}")
+				 .length, 2 << 20);
+	assert_true(one("{\"name\":\"r\",\"gpa\":\"0xffffffffff000\",\"length\":\"4K\","
+			"\"write\":\"deny\"}").gpa == 0xffffffffff000);
+}
+
+/* The list of what json-c takes for something else, at the level of a rule. */
+static void what_json_c_lets_through(_unused_ void **state)
+{
+	refuses("{\"mode\":\"enforce\",\"mode\":\"monitor\",\"rules\":[]}",
+		"f:1:19: expected each key once, got one twice in one object");
+	refuses("{'name':\"r\"}", "f:1:2: expected '\"' and a key, got '''");
+	refuses("{\"name\":\"x\\u0000y\"}", "f:1:11: expected a character, got \\u0000");
+	refuses("{\"name\":\"r\",\"gpa\":\"0x0\",\"length\":99999999999999999999999,"
+		"\"write\":\"deny\"}",
+		"f:1:34: /length: expected a size of at most 2^63-1, got 99999999999999999999999");
+	refuses("{\"name\":\"r\",\"gpa\":\"0x0\",\"length\":9223372036854775808}",
+		"f:1:34: /length: expected a size of at most 2^63-1, got 9223372036854775808");
+	refuses("{\"name\":\"r\",\"gpa\":\"0x0\",\"length\":true}",
+		"f:1:34: /length: expected " "a size: decimal or 0x[0-9a-f]+, then K, M, G or "
+		"nothing, got true");
+	refuses("{\"name\":\"r\",\"gpa\":\"0x0\",\"length\":4096.9}",
+		"f:1:34: /length: expected a size: decimal or 0x[0-9a-f]+, then K, M, G or "
+		"nothing, got 4096.9");
+	refuses("{\"name\":\"r\",\"gpa\":\"0x0\",\"length\":4096.0}",
+		"f:1:34: /length: expected a size: decimal or 0x[0-9a-f]+, then K, M, G or "
+		"nothing, got 4096.0");
+	refuses("{\"name\":\"r\",\"gpa\":\"0x0\",\"length\":-1}",
+		"f:1:34: /length: expected a size of at most 2^63-1, got -1");
+	refuses("{\"page-table\":\"true\"}",
+		"f:1:15: /page-table: expected true or false, got \"true\"");
+	refuses("{\"page-table\":1}", "f:1:15: /page-table: expected true or false, got 1");
+	refuses("{\"version\":\"1\",\"rules\":[]}", "f:1:12: /version: expected version 1, got \"1\"");
+	refuses("{\"version\":1.0,\"rules\":[]}", "f:1:12: /version: expected version 1, got 1.0");
+	refuses("{\"gpa\":4096}", "f:1:8: /gpa: expected an address 0x[0-9a-f]{1,16}, got 4096");
+	refuses("{\"gpa\":\"4096\"}",
+		"f:1:8: /gpa: expected an address 0x[0-9a-f]{1,16}, got \"4096\"");
+	refuses("{\"gpa\":null}", "f:1:8: /gpa: expected an address 0x[0-9a-f]{1,16}, got null");
+	refuses("{\"gpa\":[]}", "f:1:8: /gpa: expected an address 0x[0-9a-f]{1,16}, got an array");
+	refuses("{\"gpa\":{}}", "f:1:8: /gpa: expected an address 0x[0-9a-f]{1,16}, got an object");
+}
+
+static void unknown_keys(_unused_ void **state)
+{
+	refuses("{\"rules\":[{" GOOD "}],\n\"colour\":1}",
+		"f:2:1: expected one of the keys version name mode on-reset match symbols require "
+		"rules, got \"colour\"");
+	refuses("{\"rules\":[{" GOOD ",\n\"deny\":[\"write\"]}]}",
+		"f:2:1: /rules/0: expected one of the keys name gpa length symbol offset write read "
+		"execute action default deadline-ms arm on-reset page-table verify pin efi-runtime, "
+		"got \"deny\"");
+	refuses("{\"rules\":[{" GOOD "}],\n\"match\":{\"name\":\"x\"}}",
+		"f:2:10: /match: expected one of the keys vm uuid user unit pid trust, got \"name\"");
+	refuses("{\"\xc3\xa9\":1}",
+		"f:1:2: expected one of the keys name gpa length symbol offset write read execute "
+		"action default deadline-ms arm on-reset page-table verify pin efi-runtime, got "
+		"\"\\xc3\\xa9\"");
+}
+
+static void missing_keys(_unused_ void **state)
+{
+	refuses("{}", "f:1:1: expected the key \"name\", got none");
+	refuses("{\"name\":\"r\"}", "f:1:1: expected the key \"gpa\", got none");
+	refuses("{\"name\":\"r\",\"gpa\":\"0x0\"}", "f:1:1: expected the key \"length\", got none");
+	refuses("{\"rules\":[\n {\"name\":\"r\"," PLACE "}]}",
+		"f:2:2: /rules/0: expected something that is denied (\"write\": \"deny\"), got none");
+	refuses("{\"name\":\"r\"," PLACE ",\"write\":\"allow\"}",
+		"f:1:1: expected something that is denied (\"write\": \"deny\"), got none");
+	refuses("{\"version\":1,\"name\":\"p\"}", "f:1:1: expected the key \"rules\", got none");
+	refuses("{\"rules\":[]}", "f:1:10: /rules: expected at least one rule, got none");
+}
+
+static void not_an_object(_unused_ void **state)
+{
+	refuses("[]", "f:1:1: expected a rule or a policy (an object), got an array");
+	refuses("null", "f:1:1: expected a rule or a policy (an object), got null");
+	refuses(" 17", "f:1:2: expected a rule or a policy (an object), got 17");
+	refuses("", "f:1:1: expected a value, got the end of the text");
+	refuses("{\"rules\":{}}", "f:1:10: /rules: expected an array of rules, got an object");
+	refuses("{\"rules\":[null]}", "f:1:11: /rules/0: expected a rule (an object), got null");
+	refuses("{\"rules\":[{" GOOD "},\n7]}",
+		"f:2:1: /rules/1: expected a rule (an object), got 7");
+}
+
+static void words(_unused_ void **state)
+{
+	refuses("{\"write\":\"Deny\"}",
+		"f:1:10: /write: expected \"allow\" or \"deny\", got \"Deny\"");
+	refuses("{\"write\":true}", "f:1:10: /write: expected a string, got true");
+	refuses("{\"action\":\"block\"}",
+		"f:1:11: /action: expected \"deny\", \"allow\", \"skip\", \"kill\", \"exit\" or "
+		"\"hold\", got \"block\"");
+	refuses("{\"default\":\"skip\"}",
+		"f:1:12: /default: expected \"deny\", \"allow\" or \"kill\", got \"skip\"");
+	refuses("{\"mode\":\"on\"}",
+		"f:1:9: /mode: expected \"monitor\" or \"enforce\", got \"on\"");
+	refuses("{\"on-reset\":\"\"}",
+		"f:1:13: /on-reset: expected \"disarm\", \"keep\" or \"kill\", got \"\"");
+	refuses("{\"version\":2,\"rules\":[]}", "f:1:12: /version: expected version 1, got 2");
+	refuses("{\"match\":{\"pid\":-1},\"rules\":[]}",
+		"f:1:17: /match/pid: expected a number 0..2^63-1, got -1");
+}
+
+static void names(_unused_ void **state)
+{
+	static const char *const bad[] = { "", "a b", ".x", "-x", ":x", "a/b", "\xc3\xa9", "a%n",
+					   "a\\n", "a\\u001b" };
+	char text[256];
+
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+		_cleanup_free_ char *message = NULL;
+		struct rule *rules;
+		size_t n;
+
+		snprintf(text, sizeof(text), "{\"name\":\"%s\"," PLACE ",\"write\":\"deny\"}", bad[i]);
+		assert_int_equal(rules_parse(text, strlen(text), "f", &rules, &n, &message),
+				 -EINVAL);
+		assert_non_null(strstr(message, "f:1:9: /name: expected a name: 1 to 64 of"));
+		assert_null(strchr(message, '\n'));
+		assert_null(strchr(message, '\x1b'));
+	}
+
+	snprintf(text, sizeof(text), "{\"name\":\"%064d\"," PLACE ",\"write\":\"deny\"}", 0);
+	assert_int_equal(strlen(one(text).name), 64);
+	snprintf(text, sizeof(text), "{\"name\":\"%065d\"," PLACE ",\"write\":\"deny\"}", 0);
+	refuses(text, "f:1:9: /name: expected a name: 1 to 64 of A-Z a-z 0-9 _ . : - and not . : - "
+		      "first, got \"000000000000000000000000000000000000000...");
+	refuses("{\"rules\":[{" GOOD "},{\"name\":\"q\"," PLACE ",\"write\":\"deny\"},\n{" GOOD "}]}",
+		"f:2:9: /rules/2/name: expected a name that no other rule here has, got \"r\"");
+}
+
+#define RANGE(gpa, length) \
+	"{\"name\":\"r\",\"write\":\"deny\",\"gpa\":" gpa ",\"length\":" length "}"
+
+static void ranges(_unused_ void **state)
+{
+	refuses(RANGE("\"0x1e00e0\"", "\"0x10\""),
+		"f:1:34: /gpa: expected multiples of 128 bytes, got gpa 0x1e00e0 length 0x10; the "
+		"aligned range around it is gpa 0x1e0080 length 0x80");
+	refuses(RANGE("\"0x1e00e0\"", "128"),
+		"f:1:34: /gpa: expected multiples of 128 bytes, got gpa 0x1e00e0 length 0x80; the "
+		"aligned range around it is gpa 0x1e0080 length 0x100");
+	refuses(RANGE("\"0x1000\"", "100"),
+		"f:1:52: /length: expected multiples of 128 bytes, got gpa 0x1000 length 0x64; the "
+		"aligned range around it is gpa 0x1000 length 0x80");
+	refuses(RANGE("\"0x1000\"", "0"), "f:1:52: /length: expected a size above 0, got 0");
+	refuses(RANGE("\"0xfffffffffffff\"", "1"),
+		"f:1:34: /gpa: expected multiples of 128 bytes, got gpa 0xfffffffffffff length 0x1; "
+		"the aligned range around it is gpa 0xfffffffffff80 length 0x80");
+	refuses(RANGE("\"0xffffffffff000\"", "8192"),
+		"f:1:61: /length: expected a range that ends at 2^52 or below, got gpa "
+		"0xffffffffff000 length 0x2000");
+	refuses(RANGE("\"0x10000000000000\"", "4096"),
+		"f:1:34: /gpa: expected a range that ends at 2^52 or below, got gpa "
+		"0x10000000000000 length 0x1000");
+	refuses(RANGE("\"0xffffffffffffff80\"", "128"),
+		"f:1:34: /gpa: expected a range that ends at 2^52 or below, got gpa "
+		"0xffffffffffffff80 length 0x80");
+	refuses(RANGE("\"0xffffffffffffff80\"", "\"0x7fffffffffffffff\""),
+		"f:1:34: /gpa: expected a range that ends at 2^52 or below, got gpa "
+		"0xffffffffffffff80 length 0x7fffffffffffffff");
+}
+
+static void words_not_built_yet(_unused_ void **state)
+{
+	not_supported("{\"name\":\"r\",\"symbol\":\"sys_call_table\"}",
+		      "f:1:22: /symbol: \"symbol\" is not supported here yet");
+	not_supported("{\"offset\":8}", "f:1:11: /offset: \"offset\" is not supported here yet");
+	not_supported("{" GOOD ",\n\"arm\":\"boot\"}",
+		      "f:2:7: /arm: \"boot\" is not supported here yet");
+	not_supported("{" GOOD ",\n\"read\":\"deny\"}",
+		      "f:2:8: /read: \"deny\" is not supported here yet");
+	not_supported("{" GOOD ",\n\"execute\":\"user\"}",
+		      "f:2:11: /execute: \"user\" is not supported here yet");
+	not_supported("{" GOOD ",\n\"action\":\"hold\"}",
+		      "f:2:10: /action: \"hold\" is not supported here yet");
+	not_supported("{" GOOD ",\n\"action\":\"exit\"}",
+		      "f:2:10: /action: \"exit\" is not supported here yet");
+	not_supported("{" GOOD ",\n\"deadline-ms\":50}",
+		      "f:2:15: /deadline-ms: \"deadline-ms\" is not supported here yet");
+	not_supported("{" GOOD ",\n\"verify\":5}",
+		      "f:2:10: /verify: \"verify\" is not supported here yet");
+	not_supported("{\"name\":\"r\",\"pin\":\"cr0.wp\"}",
+		      "f:1:19: /pin: \"pin\" is not supported here yet");
+	not_supported("{\"require\":true,\"rules\":[]}",
+		      "f:1:12: /require: \"require\" is not supported here yet");
+	not_supported("{\"symbols\":\"System.map\",\"rules\":[]}",
+		      "f:1:12: /symbols: \"symbols\" is not supported here yet");
+	/* Not built and wrong is wrong. */
+	refuses("{\"deadline-ms\":\"50\"}",
+		"f:1:16: /deadline-ms: expected milliseconds, got \"50\"");
+}
+
+static void limits(_unused_ void **state)
+{
+	_cleanup_free_ char *text = NULL, *message = NULL;
+	struct rule *rules = NULL;
+	size_t size, n = 0;
+	FILE *f = open_memstream(&text, &size);
+
+	fputs("{\"rules\":[", f);
+	for (int i = 0; i <= KVM_VMI_MAX_RULES; i++)
+		fprintf(f, "%s{\"name\":\"r%d\"," PLACE ",\"write\":\"deny\"}", i ? "," : "", i);
+	fputs("]}", f);
+	fclose(f);
+	assert_int_equal(rules_parse(text, size, "f", &rules, &n, &message), -E2BIG);
+	assert_string_equal(message, "f:1:10: /rules: expected at most 4096 rules, got 4097");
+	free(TAKE_PTR(message));
+
+	/* One rule less and it is accepted. */
+	text[size - 2] = '\0';
+	*strrchr(text, ',') = '\0';
+	*strrchr(text, ',') = '\0';
+	*strrchr(text, ',') = '\0';
+	*strrchr(text, ',') = '\0';
+	strcat(text, "]}");
+	assert_int_equal(rules_parse(text, strlen(text), "f", &rules, &n, &message), 0);
+	assert_int_equal(n, KVM_VMI_MAX_RULES);
+	free(TAKE_PTR(rules));
+
+	text = realloc(text, MERLON_TEXT_MAX + 1);
+	memset(text, ' ', MERLON_TEXT_MAX + 1);
+	assert_int_equal(rules_parse(text, MERLON_TEXT_MAX + 1, "f", &rules, &n, &message), -E2BIG);
+	assert_string_equal(message, "f:1:1: expected at most 1048576 bytes, got 1048577");
+	free(TAKE_PTR(message));
+	assert_int_equal(rules_parse(text, MERLON_TEXT_MAX, "f", &rules, &n, &message), -EINVAL);
+	assert_string_equal(message, "f:1:1048577: expected a value, got the end of the text");
+}
+
+static void garbage(_unused_ void **state)
+{
+	_cleanup_free_ char *text = malloc(MERLON_TEXT_MAX);
+	static const unsigned char fill[] = { 0, '[', '{', '"', '\\', ',', '1', 0xff, 0x1b, '\n' };
+
+	for (size_t i = 0; i < ARRAY_SIZE(fill); i++) {
+		_cleanup_free_ char *message = NULL;
+		struct rule *rules;
+		size_t n;
+
+		memset(text, fill[i], MERLON_TEXT_MAX);
+		assert_int_equal(rules_parse(text, MERLON_TEXT_MAX, "f", &rules, &n, &message),
+				 -EINVAL);
+		assert_true(strlen(message) < 256);
+		for (const char *c = message; *c; c++)
+			assert_true(*c >= 0x20 && *c < 0x7f);
+	}
+}
+
+/* A file's name is bytes too. */
+static void labels_are_escaped(_unused_ void **state)
+{
+	_cleanup_free_ char *message = NULL;
+	struct rule *rules;
+	size_t n;
+
+	assert_int_equal(rules_parse("", 0, "a\x1b[m\n", &rules, &n, &message), -EINVAL);
+	assert_string_equal(message,
+			    "a\\x1b[m\\x0a:1:1: expected a value, got the end of the text");
+}
+
+static void round_trip(_unused_ void **state)
+{
+	struct rule a = one("{\"name\":\"r\",\"gpa\":\"0x1080\",\"length\":\"0x180\","
+			    "\"write\":\"deny\",\"action\":\"kill\",\"default\":\"allow\","
+			    "\"on-reset\":\"keep\",\"page-table\":true}"), b;
+	_cleanup_free_ char *json = NULL;
+
+	assert_int_equal(rule_to_json(&a, &json), 0);
+	b = one(json);
+	assert_string_equal(a.name, b.name);
+	assert_true(a.gpa == b.gpa && a.length == b.length && a.action == b.action &&
+		    a.dflt == b.dflt && a.on_reset == b.on_reset && a.write_deny == b.write_deny &&
+		    a.page_table == b.page_table && a.monitor == b.monitor);
+}
+
+UNIT_MAIN(T(one_rule_with_defaults), T(one_rule_with_everything), T(a_policy),
+	  T(order_does_not_matter), T(sizes), T(what_json_c_lets_through), T(unknown_keys),
+	  T(missing_keys), T(not_an_object), T(words), T(names), T(ranges),
+	  T(words_not_built_yet), T(limits), T(garbage), T(labels_are_escaped), T(round_trip))
