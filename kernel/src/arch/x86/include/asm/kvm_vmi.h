@@ -30,6 +30,20 @@ struct kvm_vmi_speaker {
 	u64 changes;
 };
 
+/**
+ * struct kvm_vmi_gap - frames that no rule claims and no other frame shares
+ * @first: first frame
+ * @last: last frame
+ * @seq: &kvm_vmi.map_seq of the map it was found in
+ *
+ * Most of a guest is one: with it known, a fault need not look at the map.
+ */
+struct kvm_vmi_gap {
+	u64 first;
+	u64 last;
+	u64 seq;
+};
+
 /* The rule that a violation was asked about, and what was answered. */
 struct kvm_vmi_answer {
 	u64 gpa;	/* first denied byte that was asked about */
@@ -45,6 +59,7 @@ struct kvm_vmi_answer {
  * @gpa: L1 address of the fault that kvm_vmi_page_fault() took over
  * @error_code: its error code
  * @speaker: the rule that speaks for the byte at @gpa, none if its rule is 0
+ * @gap: where the vCPU has last met unprotected memory
  * @answer: an access that was answered with allow and not yet carried out
  * @pending: verdict to act on once the emulator has unwound, 0 if none
  * @emulating: the emulator runs because of a fault on a page of the map; stays
@@ -62,6 +77,7 @@ struct kvm_vcpu_vmi {
 	u64 gpa;
 	u64 error_code;
 	struct kvm_vmi_speaker speaker;
+	struct kvm_vmi_gap gap;
 	struct kvm_vmi_answer answer;
 	u8 pending;
 	bool emulating;

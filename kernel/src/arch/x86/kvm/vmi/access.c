@@ -83,6 +83,51 @@ u32 kvm_vmi_write_map(struct kvm_vmi *vmi, gfn_t gfn)
 	return map;
 }
 
+/**
+ * kvm_vmi_find_gap - the frames around @gfn that no rule claims and none shares
+ * @vmi: the VM
+ * @gfn: the frame
+ * @ret: filled if it is such a frame, and if the map is not being changed
+ *
+ * Context: any
+ */
+bool kvm_vmi_find_gap(struct kvm_vmi *vmi, gfn_t gfn, struct kvm_vmi_gap *ret)
+{
+	struct maple_tree *trees[KVM_VMI_NR_LAYERS + 1] = { &vmi->aliases };
+	/* Pairs with kvm_vmi_map_seq_inc(): whoever reads it sees the maps as of then. */
+	struct kvm_vmi_gap gap = { 0, ULONG_MAX, smp_load_acquire(&vmi->map_seq) };
+	unsigned int i;
+
+	if (gap.seq & 1)
+		return false;
+	for (i = 0; i < KVM_VMI_NR_LAYERS; i++)
+		trees[i + 1] = &vmi->layers[i].map;
+
+	guard(rcu)();
+	for (i = 0; i < ARRAY_SIZE(trees); i++) {
+		struct ma_state mas;
+
+		if (mtree_empty(trees[i]))
+			continue;
+		mas_init(&mas, trees[i], gfn);
+		if (mas_walk(&mas))
+			return false;
+		gap.first = max(gap.first, mas.index);
+		gap.last = min(gap.last, mas.last);
+	}
+	*ret = gap;
+	return true;
+}
+
+bool __kvm_vmi_may_write(struct kvm_vcpu *vcpu, gfn_t gfn)
+{
+	struct kvm_vmi *vmi = vcpu->kvm->arch.vmi;
+
+	lockdep_assert_held(&vcpu->kvm->mmu_lock);
+	return kvm_vmi_find_gap(vmi, gfn, &vcpu->arch.vmi.gap) ||
+	       kvm_vmi_write_map(vmi, gfn) == KVM_VMI_WRITE_ALL;
+}
+
 /* Runs that are looked at before a huge page is given up. */
 #define KVM_VMI_HUGE_RUNS	16
 
@@ -121,11 +166,8 @@ static bool kvm_vmi_uniform(struct kvm_vmi_layer *layer, u64 first, u64 last)
  * SPTE takes its rights from the frame it is built for, so this is the one place
  * that may say so.
  */
-bool __kvm_vmi_hugepage_allowed(struct kvm *kvm, gfn_t gfn, int level)
+static bool kvm_vmi_hugepage_allowed(struct kvm_vmi *vmi, gfn_t first, gfn_t last)
 {
-	struct kvm_vmi *vmi = kvm->arch.vmi;
-	gfn_t first = gfn_round_for_level(gfn, level);
-	gfn_t last = first + KVM_PAGES_PER_HPAGE(level) - 1;
 	bool allowed = true;
 	unsigned int l;
 
@@ -140,26 +182,63 @@ bool __kvm_vmi_hugepage_allowed(struct kvm *kvm, gfn_t gfn, int level)
 	return allowed;
 }
 
+int __kvm_vmi_max_level(struct kvm *kvm, const struct kvm_page_fault *fault, gfn_t gfn,
+			int level)
+{
+	struct kvm_vmi *vmi = kvm->arch.vmi;
+
+	lockdep_assert_held(&kvm->mmu_lock);
+	for (; level > PG_LEVEL_4K; level--) {
+		gfn_t first = gfn_round_for_level(gfn, level);
+		gfn_t last = first + KVM_PAGES_PER_HPAGE(level) - 1;
+
+		if (fault && fault->vmi_gap &&
+		    kvm_vmi_in_gap(vmi, fault->vmi_gap, first, last))
+			break;
+		if (kvm_vmi_hugepage_allowed(vmi, first, last))
+			break;
+	}
+	return level;
+}
+
 /* ---- changes ---- */
 
+/* The maps are about to change, or have changed.  Between, no gap is known. */
+static void kvm_vmi_map_seq_inc(struct kvm_vmi *vmi)
+{
+	lockdep_assert_held(&vmi->lock);
+	lockdep_assert_held_write(&vmi->kvm->mmu_lock);
+	/* What was stored to the maps comes before.  Pairs with kvm_vmi_find_gap(). */
+	smp_store_release(&vmi->map_seq, vmi->map_seq + 1);
+}
+
 /**
- * kvm_vmi_bracket_start - faults on these frames start over until the end
+ * kvm_vmi_bracket_start - faults on and around these frames start over until the end
  * @kvm: the VM, kvm_vmi.lock held
  * @first: first frame
  * @last: last frame
  */
 void kvm_vmi_bracket_start(struct kvm *kvm, gfn_t first, gfn_t last)
 {
+	/*
+	 * A huge SPTE takes its right from its first frame, so a fault on any other
+	 * must not find that frame half changed either.
+	 */
+	first = gfn_round_for_level(first, KVM_MAX_HUGEPAGE_LEVEL);
+	last |= KVM_PAGES_PER_HPAGE(KVM_MAX_HUGEPAGE_LEVEL) - 1;
+
 	write_lock(&kvm->mmu_lock);
 	kvm_mmu_invalidate_start(kvm);
 	/* All frames end below U64_MAX, which as an end means that none was given. */
 	kvm_mmu_invalidate_range_add(kvm, first, min_t(gfn_t, last, U64_MAX - 2) + 1);
+	kvm_vmi_map_seq_inc(kvm->arch.vmi);
 	write_unlock(&kvm->mmu_lock);
 }
 
 void kvm_vmi_bracket_end(struct kvm *kvm)
 {
 	write_lock(&kvm->mmu_lock);
+	kvm_vmi_map_seq_inc(kvm->arch.vmi);
 	kvm_mmu_invalidate_end(kvm);
 	write_unlock(&kvm->mmu_lock);
 }

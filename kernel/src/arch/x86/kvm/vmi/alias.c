@@ -57,17 +57,27 @@ static bool kvm_vmi_overlap(const struct kvm_memory_slot *a, const struct kvm_me
 
 static void kvm_vmi_mark(struct kvm_vmi *vmi, gfn_t gfn, unsigned long nr)
 {
+	gfn_t first = gfn, last = gfn + nr - 1;
+	unsigned int joined = 0;
 	struct ma_state mas;
 
 	lockdep_assert_held(&vmi->lock);
-	mas_init(&mas, &vmi->aliases, gfn);
-	/* As when a VMM takes a slot away and puts it back. */
-	if (mas_walk(&mas) && mas.last >= gfn + nr - 1)
-		return;
-	mas_set_range(&mas, gfn, gfn + nr - 1);
-	/* May dip into reserves: a mark that is missing is an unprotected alias. */
-	WARN_ON_ONCE(mas_store_gfp(&mas, xa_mk_value(1), GFP_KERNEL_ACCOUNT | __GFP_NOFAIL));
-	vmi->marks++;
+	/*
+	 * One run with what it overlaps or adjoins, or a VMM that moves a slot to and
+	 * fro would have ever more of them.
+	 */
+	mas_init(&mas, &vmi->aliases, gfn ? gfn - 1 : 0);
+	while (mas_find(&mas, gfn + nr)) {
+		if (mas.index <= gfn && mas.last >= gfn + nr - 1)
+			return;
+		first = min(first, mas.index);
+		last = max(last, mas.last);
+		joined++;
+	}
+	mas_set_range(&mas, first, last);
+	/* A mark that is missing is an unprotected alias. */
+	kvm_vmi_store_nofail(&mas, xa_mk_value(1));
+	vmi->marks += 1 - joined;
 }
 
 enum kvm_vmi_alias_pass {
@@ -96,7 +106,9 @@ static unsigned int kvm_vmi_find_aliases_of(struct kvm *kvm, const struct kvm_me
 			struct kvm_memory_slot *b = container_of(node, struct kvm_memory_slot,
 								 hva_node[slots->node_idx]);
 
-			if (!kvm_vmi_overlap(a, b, &gfn_a, &gfn_b, &nr))
+			/* What is being moved is not another's. */
+			if (b->flags & KVM_MEMSLOT_INVALID ||
+			    !kvm_vmi_overlap(a, b, &gfn_a, &gfn_b, &nr))
 				continue;
 			if (++found == max)
 				return found;
@@ -150,9 +162,11 @@ bool kvm_vmi_find_aliases(struct kvm *kvm)
 
 	if (kvm_vmi_too_many_aliases(kvm))
 		return false;
+	kvm_vmi_bracket_start(kvm, 0, U64_MAX);
 	for (i = 0; i < kvm_arch_nr_memslot_as_ids(kvm); i++)
 		kvm_for_each_memslot(slot, bkt, __kvm_memslots(kvm, i))
 			kvm_vmi_find_aliases_of(kvm, slot, KVM_VMI_MARK_ALIASES, UINT_MAX);
+	kvm_vmi_bracket_end(kvm);
 	return true;
 }
 
@@ -170,7 +184,10 @@ int __kvm_vmi_prepare_memory_region(struct kvm *kvm, const struct kvm_memory_slo
 		return 0;
 	if (found > KVM_VMI_SLOT_ALIASES || vmi->marks >= KVM_VMI_MAX_MARKS)
 		return -ENOSPC;
+	/* No vCPU takes these frames for unshared any more when the slot appears. */
+	kvm_vmi_bracket_start(kvm, 0, U64_MAX);
 	kvm_vmi_find_aliases_of(kvm, new, KVM_VMI_MARK_ALIASES, UINT_MAX);
+	kvm_vmi_bracket_end(kvm);
 	return 0;
 }
 

@@ -188,8 +188,8 @@ __bpf_kfunc int bpf_kvm_vmi_clear_rule(struct kvm *kvm, u32 id)
  *
  * Whole or not at all.  On return no write lands any more that is forbidden now.
  * Return: 0, -EPERM, -EINVAL, -ENOENT (no such rule), -ERANGE (beyond the
- * guest's MAXPHYADDR), -EOPNOTSUPP, -ENOSPC (too many rules on a frame),
- * -ENOMEM, -EIO (dead), -EAGAIN (call again), -EINTR
+ * guest's MAXPHYADDR), -EOPNOTSUPP, -ENOSPC (too many rules on a frame, or
+ * runs of frames), -ENOMEM, -EIO (dead), -EAGAIN (call again), -EINTR
  */
 __bpf_kfunc int bpf_kvm_vmi_set_access(struct kvm *kvm, const struct kvm_vmi_range *ranges,
 				       u32 ranges__sz)

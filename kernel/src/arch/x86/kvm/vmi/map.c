@@ -186,16 +186,40 @@ same:
 	return entry;
 }
 
+/**
+ * kvm_vmi_store_nofail - store what must not be lost
+ * @mas: where, the tree's lock held
+ * @entry: what
+ *
+ * May dip into reserves.  The slab allocator's own bookkeeping does not heed
+ * __GFP_NOFAIL (alloc_empty_sheaf()), so it may take more than one attempt.
+ * Context: sleeps
+ */
+void kvm_vmi_store_nofail(struct ma_state *mas, void *entry)
+{
+	u64 first = mas->index, last = mas->last;
+
+	while (mas_store_gfp(mas, entry, GFP_KERNEL_ACCOUNT | __GFP_NOFAIL)) {
+		cond_resched();
+		mas_set_range(mas, first, last);
+	}
+}
+
 /*
  * Store @entry over [lo, hi], which lies within one run [first, last] of @old.
- * The tree takes references of its own.
+ * The tree takes references of its own.  -ENOMEM or -ENOSPC, but not @nofail.
  */
 static int kvm_vmi_map_store(struct kvm_vmi_layer *layer, struct ma_state *mas,
 			     u64 first, u64 last, void *old, u64 lo, u64 hi, void *entry,
-			     gfp_t gfp)
+			     bool nofail)
 {
 	unsigned long rest = (first < lo) + (last > hi);
-	int r;
+	long more = !!entry + (old ? (long)rest - 1 : 0);
+	int r = 0;
+
+	/* Maple nodes are charged to nobody, so there is an end to them. */
+	if (more > 0 && layer->nr_runs + more > KVM_VMI_MAX_RUNS && !nofail)
+		return -ENOSPC;
 
 	kvm_vmi_entry_get(entry, 1);
 	kvm_vmi_entry_get(old, rest);
@@ -205,14 +229,17 @@ static int kvm_vmi_map_store(struct kvm_vmi_layer *layer, struct ma_state *mas,
 		__mas_set_range(mas, lo, hi);
 	else
 		mas_set_range(mas, lo, hi);
-	r = mas_store_gfp(mas, entry, gfp);
+	if (nofail)
+		kvm_vmi_store_nofail(mas, entry);
+	else
+		r = mas_store_gfp(mas, entry, GFP_KERNEL_ACCOUNT);
 	if (r) {
 		kvm_vmi_entry_put(old, rest);
 		kvm_vmi_entry_put(entry, 1);
 		return r;
 	}
 	kvm_vmi_entry_put(old, 1);
-	layer->nr_runs += (entry ? 1 : 0) + (old ? rest : 0) - (old ? 1 : 0);
+	layer->nr_runs += more;
 	return 0;
 }
 
@@ -281,15 +308,10 @@ int kvm_vmi_map_apply(struct kvm_vmi *vmi, struct kvm_vmi_layer *layer,
 		if (IS_ERR(entry))
 			return PTR_ERR(entry);
 		if (entry != old) {
-			/* Maple nodes are charged to nobody, so there is an end to them. */
-			if (set && layer->nr_runs >= KVM_VMI_MAX_RUNS) {
-				kvm_vmi_entry_put(entry, 1);
-				return -ENOSPC;
-			}
 			r = kvm_vmi_change_add(change, cur, hi, old);
 			if (!r) {
 				r = kvm_vmi_map_store(layer, &mas, first, last, old, cur, hi,
-						      entry, GFP_KERNEL_ACCOUNT);
+						      entry, false);
 				if (r)
 					kvm_vmi_entry_put(change->undo[--change->nr].entry, 1);
 			}
@@ -316,6 +338,10 @@ void kvm_vmi_change_commit(struct kvm_vmi_change *change)
 	kvfree(change->undo);
 }
 
+/*
+ * The rights are as they were.  A run that the change has cut stays in pieces,
+ * which count as runs.
+ */
 void kvm_vmi_change_rollback(struct kvm_vmi *vmi, struct kvm_vmi_layer *layer,
 			     struct kvm_vmi_change *change)
 {
@@ -338,9 +364,8 @@ void kvm_vmi_change_rollback(struct kvm_vmi *vmi, struct kvm_vmi_layer *layer,
 			first = mas.index;
 			last = mas.last;
 			hi = min(last, undo->last);
-			WARN_ON_ONCE(kvm_vmi_map_store(layer, &mas, first, last, old, cur, hi,
-						       undo->entry,
-						       GFP_KERNEL | __GFP_NOFAIL));
+			kvm_vmi_map_store(layer, &mas, first, last, old, cur, hi, undo->entry,
+					  true);
 			if (hi == undo->last)
 				break;
 			cur = hi + 1;
@@ -434,6 +459,8 @@ void kvm_vmi_map_init(struct kvm_vmi *vmi)
 	}
 	mt_init_flags(&vmi->aliases, KVM_VMI_TREE_FLAGS);
 	mt_set_external_lock(&vmi->aliases, &vmi->lock);
+	/* A vCPU begins with 0: it knows of no gap. */
+	vmi->map_seq = 2;
 }
 
 void kvm_vmi_map_destroy(struct kvm_vmi *vmi)

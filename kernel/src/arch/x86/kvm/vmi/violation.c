@@ -205,13 +205,23 @@ int __kvm_vmi_page_fault(struct kvm_vcpu *vcpu, struct kvm_page_fault *fault)
 	struct kvm_vmi *vmi = vcpu->kvm->arch.vmi;
 
 	/* Writes to no memory, or to read-only memory, are the VMM's to see. */
-	if (!fault->write || fault->rsvd || !fault->slot ||
+	if (fault->rsvd || !fault->slot ||
 	    fault->slot->flags & (KVM_MEM_READONLY | KVM_MEMSLOT_INVALID))
 		return RET_PF_CONTINUE;
+	/* Reads too make SPTEs that may be writable. */
+	fault->vmi_gap = &state->gap;
+	if (kvm_vmi_in_gap(vmi, &state->gap, fault->gfn, fault->gfn))
+		return RET_PF_CONTINUE;
+	if (!fault->write) {
+		kvm_vmi_find_gap(vmi, fault->gfn, &state->gap);
+		return RET_PF_CONTINUE;
+	}
 	if (kvm_vmi_look(vmi, fault->gfn, kvm_vmi_subpages(offset_in_page(fault->addr), 1),
 			 &state->speaker) == KVM_VMI_WRITE_ALL ||
-	    kvm_vmi_is_open(vmi, fault->gfn, fault->gfn))
+	    kvm_vmi_is_open(vmi, fault->gfn, fault->gfn)) {
+		kvm_vmi_find_gap(vmi, fault->gfn, &state->gap);
 		return RET_PF_CONTINUE;
+	}
 	if (fault->prefetch)
 		return RET_PF_WRITE_PROTECTED;
 

@@ -3,9 +3,9 @@
  * KVM virtual machine introspection: what the rest of KVM x86 calls, first, and
  * what the files of this directory share.
  *
- * Lock order: vcpu->mutex > slots_lock > kvm_vmi.lock > mmu_lock.  Whoever holds
- * kvm_vmi.lock never takes slots_lock or kvm->lock and never waits for
- * kvm->srcu.  See Documentation/virt/kvm/x86/vmi.rst.
+ * Lock order: vcpu->mutex > slots_lock > slots_arch_lock > kvm_vmi.lock >
+ * mmu_lock.  Whoever holds kvm_vmi.lock never takes slots_lock or kvm->lock and
+ * never waits for kvm->srcu.  See Documentation/virt/kvm/x86/vmi.rst.
  */
 #ifndef ARCH_X86_KVM_VMI_H
 #define ARCH_X86_KVM_VMI_H
@@ -115,6 +115,8 @@ enum kvm_vmi_admission_state {
  * @open: gfns whose protection is suspended, and until when (jiffies)
  * @open_work: closes them
  * @changes: of rules and rights; what was granted before is not afterwards
+ * @map_seq: of the layers' maps and of @aliases: odd while they change.  Written under
+ *	mmu_lock too, so that it stands still for who makes SPTEs; never 0
  * @marks: runs of @aliases
  * @active: the map has been used; never cleared.  Set before the first entry
  *	becomes visible
@@ -153,6 +155,7 @@ struct kvm_vmi {
 	struct xarray open;
 	struct delayed_work open_work;
 	u64 changes;
+	u64 map_seq;
 	unsigned int marks;
 
 	bool active;
@@ -206,9 +209,11 @@ int __kvm_vmi_admission(struct kvm_vcpu *vcpu);
 void kvm_vmi_serve_regs(struct kvm_vcpu *vcpu);
 
 int __kvm_vmi_page_fault(struct kvm_vcpu *vcpu, struct kvm_page_fault *fault);
+bool __kvm_vmi_may_write(struct kvm_vcpu *vcpu, gfn_t gfn);
 int kvm_vmi_handle_fault(struct kvm_vcpu *vcpu, gpa_t cr2_or_gpa, void *insn, int insn_len);
 u32 kvm_vmi_write_map(struct kvm_vmi *vmi, gfn_t gfn);
-bool __kvm_vmi_hugepage_allowed(struct kvm *kvm, gfn_t gfn, int level);
+int __kvm_vmi_max_level(struct kvm *kvm, const struct kvm_page_fault *fault, gfn_t gfn,
+			int level);
 int kvm_vmi_emulated_write(struct x86_emulate_ctxt *ctxt, gva_t gva, const void *val,
 			   unsigned int bytes, struct x86_exception *exception);
 int kvm_vmi_emulated_cmpxchg(struct x86_emulate_ctxt *ctxt, gva_t gva, const void *old,
@@ -263,20 +268,36 @@ static __always_inline int kvm_vmi_page_fault(struct kvm_vcpu *vcpu,
 	return __kvm_vmi_page_fault(vcpu, fault);
 }
 
-/* May a SPTE that maps @gfn be writable?  Any context, mmu_lock held. */
-static __always_inline bool kvm_vmi_may_write(struct kvm *kvm, gfn_t gfn)
+/*
+ * Are these frames known to lie in a gap of the map as it is?  With mmu_lock held
+ * that stays so; without, whoever acts on it looks again before a SPTE is made.
+ */
+static __always_inline bool kvm_vmi_in_gap(struct kvm_vmi *vmi, const struct kvm_vmi_gap *gap,
+					   gfn_t first, gfn_t last)
 {
-	if (!kvm_vmi_active(kvm))
-		return true;
-	return kvm_vmi_write_map(kvm->arch.vmi, gfn) == KVM_VMI_WRITE_ALL;
+	return gap->first <= first && last <= gap->last && gap->seq == READ_ONCE(vmi->map_seq);
 }
 
-/* May one SPTE of @level map the frames around @gfn?  mmu_lock held. */
-static __always_inline bool kvm_vmi_hugepage_allowed(struct kvm *kvm, gfn_t gfn, int level)
+/* May a SPTE that maps @gfn be writable?  mmu_lock held. */
+static __always_inline bool kvm_vmi_may_write(struct kvm_vcpu *vcpu, gfn_t gfn)
+{
+	if (!kvm_vmi_active(vcpu->kvm))
+		return true;
+	return kvm_vmi_in_gap(vcpu->kvm->arch.vmi, &vcpu->arch.vmi.gap, gfn, gfn) ||
+	       __kvm_vmi_may_write(vcpu, gfn);
+}
+
+/*
+ * The highest level, up to @level, of which one SPTE may map the frames around @gfn.
+ * @fault: whose SPTE, or NULL.  mmu_lock held.
+ */
+static __always_inline int kvm_vmi_max_level(struct kvm *kvm,
+					     const struct kvm_page_fault *fault, gfn_t gfn,
+					     int level)
 {
 	if (!kvm_vmi_active(kvm))
-		return true;
-	return __kvm_vmi_hugepage_allowed(kvm, gfn, level);
+		return level;
+	return __kvm_vmi_max_level(kvm, fault, gfn, level);
 }
 
 /*
@@ -354,6 +375,7 @@ struct kvm_vmi_owner {
 };
 
 void kvm_vmi_map_init(struct kvm_vmi *vmi);
+void kvm_vmi_store_nofail(struct ma_state *mas, void *entry);
 void kvm_vmi_map_destroy(struct kvm_vmi *vmi);
 int kvm_vmi_map_apply(struct kvm_vmi *vmi, struct kvm_vmi_layer *layer,
 		      struct kvm_vmi_change *change, const struct kvm_vmi_range *range,
@@ -404,6 +426,7 @@ int kvm_vmi_clear_rule(struct kvm *kvm, u32 id);
 int kvm_vmi_change_access(struct kvm *kvm, const struct kvm_vmi_range *ranges,
 			  unsigned int nr, bool set);
 void kvm_vmi_reset(struct kvm *kvm);
+bool kvm_vmi_find_gap(struct kvm_vmi *vmi, gfn_t gfn, struct kvm_vmi_gap *ret);
 void kvm_vmi_bracket_start(struct kvm *kvm, gfn_t first, gfn_t last);
 void kvm_vmi_bracket_end(struct kvm *kvm);
 
@@ -500,11 +523,12 @@ static inline int kvm_vmi_handle_fault(struct kvm_vcpu *vcpu, gpa_t cr2_or_gpa, 
 	return -EIO;
 }
 
-static inline bool kvm_vmi_may_write(struct kvm *kvm, gfn_t gfn) { return true; }
+static inline bool kvm_vmi_may_write(struct kvm_vcpu *vcpu, gfn_t gfn) { return true; }
 
-static inline bool kvm_vmi_hugepage_allowed(struct kvm *kvm, gfn_t gfn, int level)
+static inline int kvm_vmi_max_level(struct kvm *kvm, const struct kvm_page_fault *fault,
+				    gfn_t gfn, int level)
 {
-	return true;
+	return level;
 }
 
 static inline bool kvm_vmi_fault_is_walk(struct kvm_vcpu *vcpu) { return false; }
