@@ -14,6 +14,7 @@
 #include "suites.h"
 
 #define REGION		0x80000000UL
+#define RULE		1	/* bench_vm() has made it */
 
 static void figure(const char *stem, enum bench_state state, double value,
 		   double most_intel, double most_amd)
@@ -54,6 +55,7 @@ struct touch {
 	unsigned int iterations, batches;
 	unsigned int most;	/* more than with the feature compiled out */
 	const char *stat;	/* counts such mappings */
+	bool between;		/* where the VM has a map, it has the frame after each */
 };
 
 static const struct touch touches[] = {
@@ -62,6 +64,9 @@ static const struct touch touches[] = {
 	/* One could; the host has small ones. */
 	{ "b.fault-4k-huge-tried", 0, BACKING_ANONYMOUS, PAGE_SIZE, 32, 16, 250, "pages_4k" },
 	{ "b.fault-2m", 0, BACKING_THP, HUGE_SIZE, 4, 8, 250, "pages_2m" },
+	/* What a vCPU knows of unprotected memory never helps: each page is a gap of its own. */
+	{ "b.fault-4k-between", PAGE_SIZE, BACKING_ANONYMOUS, 2 * PAGE_SIZE, 32, 16, 150,
+	  "pages_4k", true },
 };
 
 /* Take from the guest what is mapped, without the host's losing it. */
@@ -109,9 +114,13 @@ static void touch(enum bench_state state, const struct touch *t)
 	struct slot *slot = vm_add_slot(vm, REGION + t->offset, bytes, t->backing, 0);
 	long mapped, taken;
 	double first, second;
+	uint64_t id = t->between && state == STATE_MAP ? vmi_vm(vm) : 0;
 
-	for (i = 0; i < bytes; i += t->stride)
+	for (i = 0; i < bytes; i += t->stride) {
 		vm_map(vm, slot->gpa + i, slot->gpa + i, 1, PTE_DEFAULT);
+		if (id)
+			vmi_protect(id, RULE, slot->gpa + i + PAGE_SIZE, 0);
+	}
 	memset(slot->hva, 1, bytes);
 
 	touch_once(vm, t, slot);
@@ -146,12 +155,18 @@ static void fault_2m(uintptr_t state)
 	touch(state, &touches[2]);
 }
 
+static void fault_between(uintptr_t state)
+{
+	touch(state, &touches[3]);
+}
+
 #define CASES(state)								\
 	(const struct test_case[]){						\
 		{ "cpuid", cpuid, state },					\
 		{ "fault-4k", fault_4k, state },				\
 		{ "fault-4k-huge-tried", fault_huge_tried, state },		\
 		{ "fault-2m", fault_2m, state },				\
+		{ "fault-4k-between", fault_between, state },			\
 		{ },								\
 	}
 
