@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * KVM virtual machine introspection: the access map as a whole, its one reader
- * and the protocol of its changes.
+ * KVM virtual machine introspection: the changes of an access map, and their
+ * protocol.
  *
  * A change is made between kvm_mmu_invalidate_start() and _end(), outside
  * mmu_lock: a fault that looked at the old map finds itself stale and starts
@@ -19,189 +19,6 @@
 #include "x86.h"
 
 DEFINE_SRCU(kvm_vmi_store_srcu);
-
-/* ---- the reader ---- */
-
-/* The sub-pages of a run that the rules in force of one layer let be written. */
-static u32 kvm_vmi_run_map(struct kvm_vmi_layer *layer, void *entry)
-{
-	const struct kvm_vmi_owner *owners;
-	struct kvm_vmi_owner one;
-	u32 i, nr = kvm_vmi_map_peek_owners(entry, &one, &owners);
-	u32 map = KVM_VMI_WRITE_ALL;
-
-	for (i = 0; i < nr; i++)
-		if (kvm_vmi_rule_armed(layer, owners[i].rule))
-			map &= owners[i].write;
-	return map;
-}
-
-static u32 kvm_vmi_layers_map(struct kvm_vmi *vmi, gfn_t gfn)
-{
-	u32 map = KVM_VMI_WRITE_ALL;
-	unsigned int l;
-
-	for (l = 0; l < KVM_VMI_NR_LAYERS; l++) {
-		void *entry;
-
-		if (mtree_empty(&vmi->layers[l].map))
-			continue;
-		entry = mtree_load(&vmi->layers[l].map, gfn);
-		if (entry)
-			map &= kvm_vmi_run_map(&vmi->layers[l], entry);
-	}
-	return map;
-}
-
-static bool kvm_vmi_merge_alias(struct kvm_vmi *vmi, gfn_t gfn, void *arg)
-{
-	u32 *map = arg;
-
-	*map &= kvm_vmi_layers_map(vmi, gfn);
-	return true;
-}
-
-/**
- * kvm_vmi_write_map - the sub-pages of a frame that may be written
- * @vmi: the VM, with kvm->srcu or slots_lock held
- * @gfn: the frame
- *
- * The stricter right of all rules in force, layers and aliases.
- * Context: any
- */
-u32 kvm_vmi_write_map(struct kvm_vmi *vmi, gfn_t gfn)
-{
-	u32 map;
-
-	rcu_read_lock();
-	map = kvm_vmi_layers_map(vmi, gfn);
-	kvm_vmi_walk_aliases(vmi, gfn, kvm_vmi_merge_alias, &map);
-	rcu_read_unlock();
-
-	if (unlikely(map != KVM_VMI_WRITE_ALL) && kvm_vmi_is_open(vmi, gfn, gfn))
-		map = KVM_VMI_WRITE_ALL;
-	return map;
-}
-
-/**
- * kvm_vmi_find_gap - the frames around @gfn that no rule claims and none shares
- * @vmi: the VM
- * @gfn: the frame
- * @ret: filled if it is such a frame, and if the map is not being changed
- *
- * Context: any
- */
-bool kvm_vmi_find_gap(struct kvm_vmi *vmi, gfn_t gfn, struct kvm_vmi_gap *ret)
-{
-	struct maple_tree *trees[KVM_VMI_NR_LAYERS + 1] = { &vmi->aliases };
-	/* Pairs with kvm_vmi_map_seq_inc(): whoever reads it sees the maps as of then. */
-	struct kvm_vmi_gap gap = { 0, ULONG_MAX, smp_load_acquire(&vmi->map_seq) };
-	unsigned int i;
-
-	if (gap.seq & 1)
-		return false;
-	for (i = 0; i < KVM_VMI_NR_LAYERS; i++)
-		trees[i + 1] = &vmi->layers[i].map;
-
-	guard(rcu)();
-	for (i = 0; i < ARRAY_SIZE(trees); i++) {
-		struct ma_state mas;
-
-		if (mtree_empty(trees[i]))
-			continue;
-		mas_init(&mas, trees[i], gfn);
-		if (mas_walk(&mas))
-			return false;
-		gap.first = max(gap.first, mas.index);
-		gap.last = min(gap.last, mas.last);
-	}
-	*ret = gap;
-	return true;
-}
-
-bool __kvm_vmi_may_write(struct kvm_vcpu *vcpu, gfn_t gfn)
-{
-	struct kvm_vmi *vmi = vcpu->kvm->arch.vmi;
-
-	lockdep_assert_held(&vcpu->kvm->mmu_lock);
-	return kvm_vmi_find_gap(vmi, gfn, &vcpu->arch.vmi.gap) ||
-	       kvm_vmi_write_map(vmi, gfn) == KVM_VMI_WRITE_ALL;
-}
-
-/* Runs that are looked at before a huge page is given up. */
-#define KVM_VMI_HUGE_RUNS	16
-
-/* Are all these frames fully writable, or all not at all, by this layer? */
-static bool kvm_vmi_uniform(struct kvm_vmi_layer *layer, u64 first, u64 last)
-{
-	u64 gfn = first, run_first, run_last;
-	unsigned int runs = 0;
-	bool any = false;
-	u32 map = 0;
-	void *entry;
-
-	while (gfn <= last && kvm_vmi_map_next(layer, gfn, &run_first, &run_last, &entry) &&
-	       run_first <= last) {
-		u32 run = kvm_vmi_run_map(layer, entry);
-
-		/* The gap before, or after the last run, is fully writable. */
-		if (run_first > gfn && any && map != KVM_VMI_WRITE_ALL)
-			return false;
-		if (run_first > gfn) {
-			any = true;
-			map = KVM_VMI_WRITE_ALL;
-		}
-		if ((run && run != KVM_VMI_WRITE_ALL) || (any && run != map) ||
-		    ++runs > KVM_VMI_HUGE_RUNS)
-			return false;
-		any = true;
-		map = run;
-		gfn = run_last + 1;
-	}
-	return gfn > last || !any || map == KVM_VMI_WRITE_ALL;
-}
-
-/*
- * A huge page may map frames that all have the same page-granular right.  Its
- * SPTE takes its rights from the frame it is built for, so this is the one place
- * that may say so.
- */
-static bool kvm_vmi_hugepage_allowed(struct kvm_vmi *vmi, gfn_t first, gfn_t last)
-{
-	bool allowed = true;
-	unsigned int l;
-
-	rcu_read_lock();
-	for (l = 0; l < KVM_VMI_NR_LAYERS && allowed; l++)
-		allowed = mtree_empty(&vmi->layers[l].map) ||
-			  kvm_vmi_uniform(&vmi->layers[l], first, last);
-	if (allowed)
-		allowed = !kvm_vmi_has_alias(vmi, first, last) &&
-			  !kvm_vmi_is_open(vmi, first, last);
-	rcu_read_unlock();
-	return allowed;
-}
-
-int __kvm_vmi_max_level(struct kvm *kvm, const struct kvm_page_fault *fault, gfn_t gfn,
-			int level)
-{
-	struct kvm_vmi *vmi = kvm->arch.vmi;
-
-	lockdep_assert_held(&kvm->mmu_lock);
-	for (; level > PG_LEVEL_4K; level--) {
-		gfn_t first = gfn_round_for_level(gfn, level);
-		gfn_t last = first + KVM_PAGES_PER_HPAGE(level) - 1;
-
-		if (fault && fault->vmi_gap &&
-		    kvm_vmi_in_gap(vmi, fault->vmi_gap, first, last))
-			break;
-		if (kvm_vmi_hugepage_allowed(vmi, first, last))
-			break;
-	}
-	return level;
-}
-
-/* ---- changes ---- */
 
 /* The maps are about to change, or have changed.  Between, no gap is known. */
 static void kvm_vmi_map_seq_inc(struct kvm_vmi *vmi)
@@ -431,8 +248,15 @@ static bool kvm_vmi_next_claim(struct kvm_vmi_layer *layer, u32 rule, u64 gfn,
 	return false;
 }
 
-static void kvm_vmi_zap_rule(struct kvm_vmi *vmi, struct kvm_vmi_layer *layer, u32 rule,
-			     bool recover)
+/**
+ * kvm_vmi_zap_rule - what a rule claims must be mapped anew
+ * @vmi: the VM, locked and bracketed, kvm->srcu held
+ * @layer: whose rule
+ * @rule: its id
+ * @recover: as for kvm_vmi_zap_run()
+ */
+void kvm_vmi_zap_rule(struct kvm_vmi *vmi, struct kvm_vmi_layer *layer, u32 rule,
+		      bool recover)
 {
 	u64 gfn, first, last;
 
@@ -590,113 +414,4 @@ int kvm_vmi_clear_rule(struct kvm *kvm, u32 id)
 	if (r)
 		synchronize_srcu_expedited(&kvm_vmi_store_srcu);
 	return r;
-}
-
-/**
- * kvm_vmi_reset - the VMM has begun a reset
- * @kvm: the VM
- *
- * Otherwise no guest could boot or reboot under a rule: firmware, boot loader
- * and kernel write exactly what a rule protects.
- * Context: a vCPU's ioctl, vcpu->mutex held
- */
-void kvm_vmi_reset(struct kvm *kvm)
-{
-	struct kvm_vmi *vmi = kvm->arch.vmi;
-	struct kvm_vmi_rule_entry *e;
-	bool kill = false;
-	unsigned long id;
-	unsigned int l;
-	int idx;
-
-	idx = srcu_read_lock(&kvm->srcu);
-	mutex_lock(&vmi->lock);
-	WRITE_ONCE(vmi->generation, vmi->generation + 1);
-	/* A huge page must not become writable for one frame's disarmed rule. */
-	kvm_vmi_bracket_start(kvm, 0, U64_MAX);
-	for (l = 0; l < KVM_VMI_NR_LAYERS; l++) {
-		struct kvm_vmi_layer *layer = &vmi->layers[l];
-
-		xa_for_each(&layer->rules, id, e) {
-			if (e->flags & KVM_VMI_RULE_DISARMED)
-				continue;
-			switch (e->on_reset) {
-			case KVM_VMI_RESET_KEEP:
-				break;
-			case KVM_VMI_RESET_KILL:
-				kill = true;
-				break;
-			default:
-				WRITE_ONCE(e->flags, e->flags | KVM_VMI_RULE_DISARMED);
-				kvm_vmi_zap_rule(vmi, layer, id, true);
-				trace_kvm_vmi_vm(vmi->id, KVM_VMI_VM_RULE_DISARMED, id);
-				break;
-			}
-		}
-	}
-	kvm_vmi_bracket_end(kvm);
-	mutex_unlock(&vmi->lock);
-	srcu_read_unlock(&kvm->srcu, idx);
-
-	trace_kvm_vmi_vm(vmi->id, KVM_VMI_VM_RESET, 0);
-	if (kill)
-		kvm_vmi_kill(kvm);
-	kvm_vmi_tell_reset(vmi);
-}
-
-/* The guest's own change of CR0, and KVM's on its behalf. */
-void kvm_vmi_set_cr0(struct kvm_vcpu *vcpu, unsigned long cr0)
-{
-	struct kvm_vmi *vmi = vcpu->kvm->arch.vmi;
-
-	if (!(cr0 & X86_CR0_PE) || (vmi->protected && !vmi->shutdown) ||
-	    !kvm_vcpu_is_reset_bsp(vcpu))
-		return;
-	vmi->protected = true;
-	vmi->shutdown = false;
-}
-
-/**
- * kvm_vmi_shutdown - KVM has turned a vCPU's shutdown into INIT
- * @vcpu: the vCPU
- *
- * What the VMM loads next is a reset, whatever it changes.  An INIT that another
- * CPU of the guest sends is none, nor makes it one of a VMM's write-back: with
- * it, whoever is root on that other CPU would disarm every rule.
- */
-void kvm_vmi_shutdown(struct kvm_vcpu *vcpu)
-{
-	if (kvm_vcpu_is_reset_bsp(vcpu))
-		vcpu->kvm->arch.vmi->shutdown = true;
-}
-EXPORT_SYMBOL_FOR_KVM_INTERNAL(kvm_vmi_shutdown);
-
-/**
- * kvm_vmi_load_sregs - the VMM is about to load a vCPU's system registers
- * @vcpu: the vCPU, loaded
- * @cr0: the new CR0
- * @cs: the new CS
- *
- * CR0.PE=0 in a boot CPU that has been in protected mode since the last reset is
- * how every VMM starts a reset; also if the CPU had left protected mode or KVM
- * had turned a triple fault into INIT.  A VMM that writes back what it read from
- * a guest in real mode (or in SMM) changes neither CR0 nor CS: that is none.
- */
-void kvm_vmi_load_sregs(struct kvm_vcpu *vcpu, unsigned long cr0, const struct kvm_segment *cs)
-{
-	struct kvm_vmi *vmi = vcpu->kvm->arch.vmi;
-	struct kvm_segment old;
-
-	kvm_vmi_set_cr0(vcpu, cr0);
-	if (cr0 & X86_CR0_PE || !vmi->protected || !kvm_vcpu_is_reset_bsp(vcpu))
-		return;
-
-	kvm_get_segment(vcpu, &old, VCPU_SREG_CS);
-	if (!vmi->shutdown && cr0 == kvm_read_cr0(vcpu) && cs->selector == old.selector &&
-	    cs->base == old.base)
-		return;
-
-	vmi->protected = false;
-	vmi->shutdown = false;
-	kvm_vmi_reset(vcpu->kvm);
 }

@@ -211,7 +211,6 @@ void kvm_vmi_serve_regs(struct kvm_vcpu *vcpu);
 int __kvm_vmi_page_fault(struct kvm_vcpu *vcpu, struct kvm_page_fault *fault);
 bool __kvm_vmi_may_write(struct kvm_vcpu *vcpu, gfn_t gfn);
 int kvm_vmi_handle_fault(struct kvm_vcpu *vcpu, gpa_t cr2_or_gpa, void *insn, int insn_len);
-u32 kvm_vmi_write_map(struct kvm_vmi *vmi, gfn_t gfn);
 int __kvm_vmi_max_level(struct kvm *kvm, const struct kvm_page_fault *fault, gfn_t gfn,
 			int level);
 int kvm_vmi_emulated_write(struct x86_emulate_ctxt *ctxt, gva_t gva, const void *val,
@@ -419,14 +418,19 @@ bool kvm_vmi_speaker(struct kvm_vmi *vmi, gfn_t gfn, u32 mask, struct kvm_vmi_sp
 u32 kvm_vmi_look(struct kvm_vmi *vmi, gfn_t gfn, u32 mask, struct kvm_vmi_speaker *ret);
 void kvm_vmi_count(struct kvm_vmi *vmi, const struct kvm_vmi_speaker *s, u32 counters);
 
+/* ---- reader.c ---- */
+
+u32 kvm_vmi_write_map(struct kvm_vmi *vmi, gfn_t gfn);
+bool kvm_vmi_find_gap(struct kvm_vmi *vmi, gfn_t gfn, struct kvm_vmi_gap *ret);
+
 /* ---- access.c ---- */
 
 int kvm_vmi_set_rules(struct kvm *kvm, const struct kvm_vmi_rule *rules, unsigned int nr);
 int kvm_vmi_clear_rule(struct kvm *kvm, u32 id);
 int kvm_vmi_change_access(struct kvm *kvm, const struct kvm_vmi_range *ranges,
 			  unsigned int nr, bool set);
-void kvm_vmi_reset(struct kvm *kvm);
-bool kvm_vmi_find_gap(struct kvm_vmi *vmi, gfn_t gfn, struct kvm_vmi_gap *ret);
+void kvm_vmi_zap_rule(struct kvm_vmi *vmi, struct kvm_vmi_layer *layer, u32 rule,
+		      bool recover);
 void kvm_vmi_bracket_start(struct kvm *kvm, gfn_t first, gfn_t last);
 void kvm_vmi_bracket_end(struct kvm *kvm);
 
