@@ -202,17 +202,12 @@ else
 	fi
 fi
 
-# Each config has trees of its own, so that two can be built at a time; modules
-# builds in the lab's source, from a copy of its objects
+# Each config has trees of its own, so that two can be built at a time
 work=$store/$source_id/$config
 objects=$work/objects
 log=$work/build.log
 mkdir -p "$work"
 [ -n "$tree" ] || unpack "$pristine"
-if [ "$config" = modules ] && [ -z "$tree" ]; then
-	[ -d "$objects" ] || "$0" lab >/dev/null
-	work=$store/$source_id/lab
-fi
 with_lock "$work/lock"
 if [ -z "$tree" ]; then
 	if [ -z "$make_args" ] && [ -d "$final" ]; then
@@ -244,12 +239,6 @@ vanilla-*) ;;
 		fragments+=" kvm_vmi" ;;
 esac
 
-if [ "$config" = modules ] && [ ! -d "$objects" ] && [ -d "$work/objects" ]; then
-	say "copying the lab's objects"
-	tmp=$(mktemp -d "$objects.XXXXXX")
-	cp -a "$work/objects/." "$tmp"
-	publish "$tmp" "$objects"
-fi
 configure
 if [ -n "$make_args" ]; then
 	# shellcheck disable=SC2086
