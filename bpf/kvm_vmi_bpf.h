@@ -235,4 +235,23 @@ extern int bpf_kvm_vmi_read(struct kvm *kvm, u64 gpa, void *buf, u32 buf__sz) __
 extern int bpf_kvm_vmi_regs(struct kvm *kvm, u32 vcpu_id,
 			    struct kvm_vmi_regs *regs) __ksym __weak;
 
+/*
+ * kvm_vmi_with - do something with a VM, and put it back
+ * @take: a call of bpf_kvm_vmi_get() or bpf_kvm_vmi_next()
+ * @call: the one thing to do, with the VM named kvm
+ *
+ * The value of @call, or -ESRCH if there is no such VM.
+ */
+#define kvm_vmi_with(take, call)			\
+	({						\
+		struct kvm *kvm = (take);		\
+		int with_r = -ESRCH;			\
+							\
+		if (kvm) {				\
+			with_r = (call);		\
+			bpf_kvm_vmi_put(kvm);		\
+		}					\
+		with_r;					\
+	})
+
 #endif

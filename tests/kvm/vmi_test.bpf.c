@@ -37,147 +37,87 @@ int vmi_caps(struct vmi_caps_call *c)
 SEC("syscall")
 int vmi_info(struct vmi_vm_call *c)
 {
-	struct kvm *kvm = bpf_kvm_vmi_get(c->vm);
-	int r;
-
-	if (!kvm)
-		return -ESRCH;
-	r = bpf_kvm_vmi_info(kvm, &c->info);
-	bpf_kvm_vmi_put(kvm);
-	return r;
+	return kvm_vmi_with(bpf_kvm_vmi_get(c->vm),
+			    bpf_kvm_vmi_info(kvm, &c->info));
 }
 
 SEC("syscall")
 int vmi_next(struct vmi_vm_call *c)
 {
-	struct kvm *kvm = bpf_kvm_vmi_next(c->vm);
-	int r;
-
-	if (!kvm)
-		return -ESRCH;
-	r = bpf_kvm_vmi_info(kvm, &c->info);
-	bpf_kvm_vmi_put(kvm);
-	return r;
+	return kvm_vmi_with(bpf_kvm_vmi_next(c->vm),
+			    bpf_kvm_vmi_info(kvm, &c->info));
 }
 
 SEC("syscall")
 int vmi_set_rules(struct vmi_rules_call *c)
 {
 	__u32 bytes = c->bytes;
-	struct kvm *kvm;
-	int r;
 
 	if (bytes > sizeof(c->rules))
 		return -E2BIG;
-	kvm = bpf_kvm_vmi_get(c->vm);
-	if (!kvm)
-		return -ESRCH;
-	r = bpf_kvm_vmi_set_rules(kvm, c->rules, bytes);
-	bpf_kvm_vmi_put(kvm);
-	return r;
+	return kvm_vmi_with(bpf_kvm_vmi_get(c->vm),
+			    bpf_kvm_vmi_set_rules(kvm, c->rules, bytes));
 }
 
 SEC("syscall")
 int vmi_next_rule(struct vmi_rule_call *c)
 {
-	struct kvm *kvm = bpf_kvm_vmi_get(c->vm);
-	int r;
-
-	if (!kvm)
-		return -ESRCH;
-	r = bpf_kvm_vmi_next_rule(kvm, c->rule, &c->info);
-	bpf_kvm_vmi_put(kvm);
-	return r;
+	return kvm_vmi_with(bpf_kvm_vmi_get(c->vm),
+			    bpf_kvm_vmi_next_rule(kvm, c->rule, &c->info));
 }
 
 SEC("syscall")
 int vmi_clear_rule(struct vmi_rule_call *c)
 {
-	struct kvm *kvm = bpf_kvm_vmi_get(c->vm);
-	int r;
-
-	if (!kvm)
-		return -ESRCH;
-	r = bpf_kvm_vmi_clear_rule(kvm, c->rule);
-	bpf_kvm_vmi_put(kvm);
-	return r;
+	return kvm_vmi_with(bpf_kvm_vmi_get(c->vm),
+			    bpf_kvm_vmi_clear_rule(kvm, c->rule));
 }
 
 SEC("syscall")
 int vmi_set_access(struct vmi_ranges_call *c)
 {
 	__u32 bytes = c->bytes;
-	struct kvm *kvm;
-	int r;
 
 	if (bytes > sizeof(c->ranges))
 		return -E2BIG;
-	kvm = bpf_kvm_vmi_get(c->vm);
-	if (!kvm)
-		return -ESRCH;
-	r = bpf_kvm_vmi_set_access(kvm, c->ranges, bytes);
-	bpf_kvm_vmi_put(kvm);
-	return r;
+	return kvm_vmi_with(bpf_kvm_vmi_get(c->vm),
+			    bpf_kvm_vmi_set_access(kvm, c->ranges, bytes));
 }
 
 SEC("syscall")
 int vmi_set_range(struct vmi_range_call *c)
 {
-	struct kvm *kvm = bpf_kvm_vmi_get(c->vm);
-	int r;
-
-	if (!kvm)
-		return -ESRCH;
-	r = bpf_kvm_vmi_set_access(kvm, &c->range, sizeof(c->range));
-	bpf_kvm_vmi_put(kvm);
-	return r;
+	return kvm_vmi_with(bpf_kvm_vmi_get(c->vm),
+			    bpf_kvm_vmi_set_access(kvm, &c->range, sizeof(c->range)));
 }
 
 SEC("syscall")
 int vmi_clear_access(struct vmi_ranges_call *c)
 {
 	__u32 bytes = c->bytes;
-	struct kvm *kvm;
-	int r;
 
 	if (bytes > sizeof(c->ranges))
 		return -E2BIG;
-	kvm = bpf_kvm_vmi_get(c->vm);
-	if (!kvm)
-		return -ESRCH;
-	r = bpf_kvm_vmi_clear_access(kvm, c->ranges, bytes);
-	bpf_kvm_vmi_put(kvm);
-	return r;
+	return kvm_vmi_with(bpf_kvm_vmi_get(c->vm),
+			    bpf_kvm_vmi_clear_access(kvm, c->ranges, bytes));
 }
 
 SEC("syscall")
 int vmi_get_access(struct vmi_ranges_call *c)
 {
 	__u32 bytes = c->bytes;
-	struct kvm *kvm;
-	int r;
 
 	if (bytes > sizeof(c->ranges))
 		return -E2BIG;
-	kvm = bpf_kvm_vmi_get(c->vm);
-	if (!kvm)
-		return -ESRCH;
-	r = bpf_kvm_vmi_get_access(kvm, c->gfn, c->ranges, bytes);
-	bpf_kvm_vmi_put(kvm);
-	return r;
+	return kvm_vmi_with(bpf_kvm_vmi_get(c->vm),
+			    bpf_kvm_vmi_get_access(kvm, c->gfn, c->ranges, bytes));
 }
 
 SEC("syscall")
 int vmi_admit(struct vmi_admission_call *c)
 {
-	struct kvm *kvm = bpf_kvm_vmi_get(c->vm);
-	int r;
-
-	if (!kvm)
-		return -ESRCH;
-	r = bpf_kvm_vmi_admit(kvm);
-	bpf_kvm_vmi_put(kvm);
-	return r;
+	return kvm_vmi_with(bpf_kvm_vmi_get(c->vm),
+			    bpf_kvm_vmi_admit(kvm));
 }
 
 SEC("syscall")
@@ -190,30 +130,18 @@ SEC("syscall")
 int vmi_read(struct vmi_read_call *c)
 {
 	__u32 bytes = c->bytes;
-	struct kvm *kvm;
-	int r;
 
 	if (bytes > sizeof(read_buffer))
 		return -E2BIG;
-	kvm = bpf_kvm_vmi_get(c->vm);
-	if (!kvm)
-		return -ESRCH;
-	r = bpf_kvm_vmi_read(kvm, c->gpa, read_buffer, bytes);
-	bpf_kvm_vmi_put(kvm);
-	return r;
+	return kvm_vmi_with(bpf_kvm_vmi_get(c->vm),
+			    bpf_kvm_vmi_read(kvm, c->gpa, read_buffer, bytes));
 }
 
 SEC("syscall")
 int vmi_regs(struct vmi_regs_call *c)
 {
-	struct kvm *kvm = bpf_kvm_vmi_get(c->vm);
-	int r;
-
-	if (!kvm)
-		return -ESRCH;
-	r = bpf_kvm_vmi_regs(kvm, c->vcpu, &c->regs);
-	bpf_kvm_vmi_put(kvm);
-	return r;
+	return kvm_vmi_with(bpf_kvm_vmi_get(c->vm),
+			    bpf_kvm_vmi_regs(kvm, c->vcpu, &c->regs));
 }
 
 static __always_inline void log_life(__u32 event, const struct kvm_vmi_vm_info *info)
