@@ -148,6 +148,9 @@ struct kvm_vmi_vm_info {
 	__u32 flags;
 	__u32 rules;
 	__u32 maxphyaddr;
+	__u32 engine;
+	__u32 engine_wanted;
+	__u64 table_bytes;
 };
 
 struct kvm_vmi_violation {
@@ -218,6 +221,7 @@ extern struct kvm *bpf_kvm_vmi_next(u64 after) __ksym __weak;
 extern void bpf_kvm_vmi_put(struct kvm *kvm) __ksym __weak;
 extern int bpf_kvm_vmi_info(struct kvm *kvm, struct kvm_vmi_vm_info *info) __ksym __weak;
 extern int bpf_kvm_vmi_caps(struct kvm_vmi_caps *caps) __ksym __weak;
+extern int bpf_kvm_vmi_set_engine(struct kvm *kvm, __u32 engine) __ksym __weak;
 extern int bpf_kvm_vmi_set_rules(struct kvm *kvm, const struct kvm_vmi_rule *rules,
 				 u32 rules__sz) __ksym __weak;
 extern int bpf_kvm_vmi_next_rule(struct kvm *kvm, u32 after,

@@ -523,6 +523,12 @@ static void shadowed_stored(struct nested *n, uint32_t action, uint64_t value)
 	if (action != KVM_VMI_DENY)
 		return;
 	vmi_log_clear();
+	if (vmi_by_hardware(n->id)) {
+		expect_done(vcpu_op(n->v, OP_VMREAD_MEM, BEHIND, FIELD_SHADOWED));
+		expect_eq(vmi_log_violations(n->id), 0);
+		expect_eq(vm_read64(n->vm, BEHIND), value);
+		return;
+	}
 	expect_gp(vcpu_op(n->v, OP_VMREAD_MEM, BEHIND, FIELD_SHADOWED));
 	expect_violation(n->id, 0, .kind = KVM_VMI_UNEMULATABLE, .rule = RULE);
 	expect_eq(vm_read64(n->vm, BEHIND), PATTERN);

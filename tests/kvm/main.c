@@ -30,6 +30,8 @@ static const struct test_suite *const suites[] = {
 	&suite_admission,
 	&suite_observe,
 	&suite_hammer,
+	&suite_engine,
+	&suite_spp,
 	NULL
 };
 
@@ -37,15 +39,21 @@ static const struct test_suite *const suites[] = {
 static char *const usual[] = {
 	"baseline", "write", "instructions", "verdict", "event", "walk", "unemulatable",
 	"kvmwrite", "nested", "hypervisor", "survive", "map", "badinput", "reset", "admission",
-	"observe", "hammer",
+	"observe", "hammer", "engine",
 };
 static char *const usual_smp[] = { "baseline", "write" };
+/* On a host that is told to have the CPU check sub-pages. */
+static char *const usual_spp[] = {
+	"spp", "engine", "write", "instructions", "verdict", "event", "walk", "unemulatable",
+	"kvmwrite", "nested", "hypervisor", "survive", "map", "reset", "hammer",
+};
 
 static void usage(FILE *to)
 {
 	fprintf(to,
 		"usage: kvm_test [OPTIONS] [SUITE[.CASE]...]\n"
 		"       kvm_smp_test: the same with what needs several CPUs as default\n"
+		"       kvm_spp_test: with what a host with kvm_intel.spp=1 is to show\n"
 		"  --list           print the names of all cases\n"
 		"  --seed=N         repeat a run; 0 = by the clock (default 1)\n"
 		"  --long           full numbers of iterations\n"
@@ -92,5 +100,7 @@ int main(int argc, char **argv)
 		return tap_run(suites, argv + optind, argc - optind);
 	if (strstr(basename(argv[0]), "smp"))
 		return tap_run(suites, usual_smp, ARRAY_SIZE(usual_smp));
+	if (strstr(basename(argv[0]), "spp"))
+		return tap_run(suites, usual_spp, ARRAY_SIZE(usual_spp));
 	return tap_run(suites, usual, ARRAY_SIZE(usual));
 }

@@ -22,5 +22,7 @@ extern const struct test_suite suite_reset;
 extern const struct test_suite suite_admission;
 extern const struct test_suite suite_observe;
 extern const struct test_suite suite_hammer;
+extern const struct test_suite suite_engine;
+extern const struct test_suite suite_spp;
 
 #endif /* KVM_TEST_SUITES_H */

@@ -20,6 +20,12 @@ struct vmi_vm_call {
 	struct kvm_vmi_vm_info info;
 };
 
+struct vmi_engine_call {
+	__u64 vm;
+	__u32 engine;
+	__u32 pad;
+};
+
 struct vmi_rules_call {
 	__u64 vm;
 	__u32 bytes;
@@ -94,10 +100,14 @@ enum vmi_event {
 	VMI_EXPIRED = 5,
 	VMI_KILLED = 6,
 	VMI_DISARMED = 7,
+	VMI_ENGINE = 8,
 	/* from the callbacks of struct kvm_vmi_ops */
 	VMI_OPS_CREATED = 17,
 	VMI_OPS_RESET = 18,
 	VMI_OPS_DESTROYED = 19,
+	/* from kvm_vmi_spp */
+	VMI_SPP_MISS = 33,
+	VMI_SPP_MISCONFIG = 34,
 };
 
 struct vmi_life {

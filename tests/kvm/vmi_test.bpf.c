@@ -49,6 +49,13 @@ int vmi_next(struct vmi_vm_call *c)
 }
 
 SEC("syscall")
+int vmi_set_engine(struct vmi_engine_call *c)
+{
+	return kvm_vmi_with(bpf_kvm_vmi_get(c->vm),
+			    bpf_kvm_vmi_set_engine(kvm, c->engine));
+}
+
+SEC("syscall")
 int vmi_set_rules(struct vmi_rules_call *c)
 {
 	__u32 bytes = c->bytes;
@@ -247,5 +254,19 @@ int BPF_PROG(on_vm, __u64 id, __u32 event, __u32 flags)
 	life[i].pid = 0;
 	life[i].uid = 0;
 	life[i].event = event;
+	return 0;
+}
+
+SEC("tp_btf/kvm_vmi_spp")
+int BPF_PROG(on_spp, __u64 id, __u32 vcpu_id, __u64 gpa, bool miss)
+{
+	__u64 i = __sync_fetch_and_add(&lives, 1) & (VMI_LOG - 1);
+
+	life[i].vm = id;
+	life[i].generation = gpa;
+	life[i].flags = 0;
+	life[i].pid = vcpu_id;
+	life[i].uid = 0;
+	life[i].event = miss ? VMI_SPP_MISS : VMI_SPP_MISCONFIG;
 	return 0;
 }

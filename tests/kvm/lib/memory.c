@@ -126,6 +126,21 @@ uint64_t *slot_dirty(struct vm *vm, struct slot *slot)
 	return bitmap;
 }
 
+void slot_clear_dirty(struct vm *vm, struct slot *slot)
+{
+	uint64_t *bitmap = calloc((slot->size / PAGE_SIZE + 63) / 64, 8);
+	struct kvm_clear_dirty_log log = {
+		.slot = slot->id | (uint32_t)slot->as_id << 16,
+		.num_pages = slot->size / PAGE_SIZE,
+	};
+
+	require(bitmap, "out of memory");
+	memset(bitmap, 0xff, (slot->size / PAGE_SIZE + 63) / 64 * 8);
+	log.dirty_bitmap = bitmap;
+	vm_ioctl(vm, KVM_CLEAR_DIRTY_LOG, &log);
+	free(bitmap);
+}
+
 struct slot *vm_slot(struct vm *vm, uint64_t gpa)
 {
 	unsigned int i;

@@ -113,6 +113,9 @@ void slot_move(struct vm *vm, struct slot *slot, uint64_t gpa);
 /** slot_dirty - the slot's dirty bitmap; one bit a page, caller frees */
 uint64_t *slot_dirty(struct vm *vm, struct slot *slot);
 
+/** slot_clear_dirty - with manual protection: have all its pages logged again */
+void slot_clear_dirty(struct vm *vm, struct slot *slot);
+
 /** vm_slot - the slot of address space 0 that holds @gpa, or NULL */
 struct slot *vm_slot(struct vm *vm, uint64_t gpa);
 

@@ -62,8 +62,9 @@ const char *vmi_setup(void)
 	object->links.on_violation = bpf_program__attach(object->progs.on_violation);
 	object->links.on_access_change = bpf_program__attach(object->progs.on_access_change);
 	object->links.on_vm = bpf_program__attach(object->progs.on_vm);
+	object->links.on_spp = bpf_program__attach(object->progs.on_spp);
 	if (!object->links.on_violation || !object->links.on_access_change ||
-	    !object->links.on_vm) {
+	    !object->links.on_vm || !object->links.on_spp) {
 		r = errno;
 		vmi_test_bpf__destroy(object);
 		object = NULL;
@@ -111,6 +112,21 @@ int vmi_info(uint64_t id, struct kvm_vmi_vm_info *ret)
 
 	*ret = c.info;
 	return r;
+}
+
+int vmi_set_engine(uint64_t id, uint32_t engine)
+{
+	struct vmi_engine_call c = { .vm = id, .engine = engine };
+
+	return call(object->progs.vmi_set_engine, &c, sizeof(c));
+}
+
+bool vmi_by_hardware(uint64_t id)
+{
+	struct kvm_vmi_vm_info info;
+
+	require_eq(vmi_info(id, &info), 0);
+	return info.engine == KVM_VMI_ENGINE_HARDWARE;
 }
 
 int vmi_next(uint64_t after, struct kvm_vmi_vm_info *ret)

@@ -43,6 +43,10 @@ int vmi_info(uint64_t id, struct kvm_vmi_vm_info *ret);
 /* The VM with the lowest id above @after. */
 int vmi_next(uint64_t after, struct kvm_vmi_vm_info *ret);
 
+int vmi_set_engine(uint64_t id, uint32_t engine);
+/** vmi_by_hardware - does the CPU check this VM's sub-pages?  Then it can what KVM cannot */
+bool vmi_by_hardware(uint64_t id);
+
 int vmi_set_rules(uint64_t id, const struct kvm_vmi_rule *rules, unsigned int n);
 int vmi_set_rules_bytes(uint64_t id, const void *rules, unsigned int bytes);
 int vmi_next_rule(uint64_t id, uint32_t after, struct kvm_vmi_rule_info *ret);

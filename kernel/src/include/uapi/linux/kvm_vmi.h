@@ -180,6 +180,26 @@ struct kvm_vmi_range {
 #define KVM_VMI_VM_EXPIRED	(1U << 1)	/* admission ended by its deadline */
 #define KVM_VMI_VM_DEAD		(1U << 2)	/* killed or dying */
 #define KVM_VMI_VM_UNSUPPORTED	(1U << 3)	/* SEV, TDX, private memory: takes no map */
+#define KVM_VMI_VM_ENGINE_FIXED	(1U << 4)	/* has been protected: the engine stays */
+
+/**
+ * enum kvm_vmi_engine - who checks writes to the sub-pages of a frame
+ * @KVM_VMI_ENGINE_AUTO: the CPU where KVM is told to use that and it is safe,
+ *	else KVM
+ * @KVM_VMI_ENGINE_SOFTWARE: KVM: the frame is write-protected, each write to it
+ *	is emulated or denied
+ * @KVM_VMI_ENGINE_HARDWARE: the CPU (Intel's SPP): only what it refuses, or
+ *	cannot tell, is settled by KVM
+ * @KVM_VMI_NR_ENGINES: one past the last engine
+ *
+ * What is allowed and what is denied is the same with each.
+ */
+enum kvm_vmi_engine {
+	KVM_VMI_ENGINE_AUTO = 0,
+	KVM_VMI_ENGINE_SOFTWARE = 1,
+	KVM_VMI_ENGINE_HARDWARE = 2,
+	KVM_VMI_NR_ENGINES
+};
 
 /**
  * struct kvm_vmi_vm_info - identity and state of a VM
@@ -197,6 +217,9 @@ struct kvm_vmi_range {
  * @flags: KVM_VMI_VM_*
  * @rules: rules in the table
  * @maxphyaddr: the guest's physical address width as the map sees it, bits
+ * @engine: &enum kvm_vmi_engine in use, or to be used: SOFTWARE or HARDWARE
+ * @engine_wanted: &enum kvm_vmi_engine as asked for
+ * @table_bytes: memory of the table by which the CPU checks sub-pages
  */
 struct kvm_vmi_vm_info {
 	__u64 id;
@@ -212,6 +235,9 @@ struct kvm_vmi_vm_info {
 	__u32 flags;
 	__u32 rules;
 	__u32 maxphyaddr;
+	__u32 engine;
+	__u32 engine_wanted;
+	__u64 table_bytes;
 };
 
 /* &kvm_vmi_violation.flags */
@@ -301,7 +327,7 @@ struct kvm_vmi_regs {
 /* &kvm_vmi_caps.features */
 #define KVM_VMI_CAP_WRITE	(1ULL << 0)	/* whole-page write protection */
 #define KVM_VMI_CAP_SUBPAGE_SW	(1ULL << 1)	/* sub-pages by write protection and emulation */
-#define KVM_VMI_CAP_SUBPAGE_HW	(1ULL << 2)	/* reserved, sub-pages by SPP */
+#define KVM_VMI_CAP_SUBPAGE_HW	(1ULL << 2)	/* sub-pages by Intel's SPP, if asked for */
 #define KVM_VMI_CAP_READ	(1ULL << 3)	/* reserved */
 #define KVM_VMI_CAP_EXEC	(1ULL << 4)	/* reserved */
 #define KVM_VMI_CAP_TDP		(1ULL << 5)	/* two-dimensional paging is on */
@@ -331,7 +357,7 @@ struct kvm_vmi_caps {
 };
 
 /* Grows when a structure or kfunc is added; nothing is ever taken away. */
-#define KVM_VMI_ABI		1
+#define KVM_VMI_ABI		2
 
 /**
  * enum kvm_vmi_admission - what happens to a new VM's first KVM_RUN

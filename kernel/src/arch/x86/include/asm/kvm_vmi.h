@@ -69,6 +69,7 @@ struct kvm_vmi_answer {
  * @exempt: KVM saves the state of SMM
  * @walk: that fault was the CPU's page walk, so @gpa is not the operand's
  * @refused: the emulator was refused a LOCKed store that KVM has no exchange for
+ * @spp_loaded: the CPU consults the VM's table of sub-pages while this vCPU runs L1
  * @regs: a snapshot that is asked for, under a lock of vmi/regs.c
  *
  * Only the vCPU's own thread uses what has no lock.
@@ -86,6 +87,7 @@ struct kvm_vcpu_vmi {
 	bool exempt;
 	bool walk;
 	bool refused;
+	bool spp_loaded;
 	struct kvm_vmi_regs_request *regs;
 };
 

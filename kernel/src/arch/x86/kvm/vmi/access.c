@@ -206,6 +206,8 @@ int kvm_vmi_change_access(struct kvm *kvm, const struct kvm_vmi_range *ranges,
 	r = kvm_vmi_changeable(vmi);
 	if (!r)
 		r = kvm_vmi_check_ranges(vmi, layer, ranges, nr, set);
+	if (!r && set)
+		r = kvm_vmi_fix_engine(vmi);
 	if (!r)
 		r = kvm_vmi_change_locked(vmi, layer, ranges, nr, set);
 	set_active_memcg(old);

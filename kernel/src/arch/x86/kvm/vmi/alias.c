@@ -315,9 +315,11 @@ void kvm_vmi_zap_run(struct kvm_vmi *vmi, gfn_t first, gfn_t last, bool recover)
 {
 	struct kvm *kvm = vmi->kvm;
 	struct kvm_memslot_iter iter;
+	gfn_t changed_first = first, changed_last = last;
 	bool aliased;
 	int i;
 
+	kvm_vmi_spp_update(vmi, first, last);
 	if (recover) {
 		first = gfn_round_for_level(first, PG_LEVEL_2M);
 		last |= KVM_PAGES_PER_HPAGE(PG_LEVEL_2M) - 1;
@@ -340,4 +342,5 @@ void kvm_vmi_zap_run(struct kvm_vmi *vmi, gfn_t first, gfn_t last, bool recover)
 			cond_resched();
 		}
 	}
+	kvm_vmi_spp_trim(vmi, changed_first, changed_last);
 }

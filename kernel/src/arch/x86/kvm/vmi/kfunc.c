@@ -102,6 +102,8 @@ __bpf_kfunc int bpf_kvm_vmi_caps(struct kvm_vmi_caps *caps)
 
 	memset(caps, 0, sizeof(*caps));
 	caps->features = KVM_VMI_CAP_WRITE | KVM_VMI_CAP_SUBPAGE_SW;
+	if (kvm_vmi_has_hardware(NULL))
+		caps->features |= KVM_VMI_CAP_SUBPAGE_HW;
 	if (tdp_enabled)
 		caps->features |= KVM_VMI_CAP_TDP;
 	if (tdp_mmu_enabled)
@@ -117,6 +119,19 @@ __bpf_kfunc int bpf_kvm_vmi_caps(struct kvm_vmi_caps *caps)
 	caps->abi = KVM_VMI_ABI;
 	kvm_vmi_get_admission(&caps->admission, &caps->admission_ms);
 	return 0;
+}
+
+/**
+ * bpf_kvm_vmi_set_engine - choose who checks writes to sub-pages
+ * @kvm: the VM, never protected so far
+ * @engine: &enum kvm_vmi_engine
+ *
+ * Return: 0, -EPERM, -EINVAL, -EOPNOTSUPP (this host has no such hardware, or is
+ * not told to use it), -EBUSY (the VM has been protected already), -EINTR
+ */
+__bpf_kfunc int bpf_kvm_vmi_set_engine(struct kvm *kvm, u32 engine)
+{
+	return capable(CAP_SYS_ADMIN) ? kvm_vmi_set_engine(kvm, engine) : -EPERM;
 }
 
 /**
@@ -301,6 +316,7 @@ BTF_ID_FLAGS(func, bpf_kvm_vmi_next, KF_ACQUIRE | KF_RET_NULL | KF_SLEEPABLE)
 BTF_ID_FLAGS(func, bpf_kvm_vmi_put, KF_RELEASE)
 BTF_ID_FLAGS(func, bpf_kvm_vmi_info, KF_SLEEPABLE)
 BTF_ID_FLAGS(func, bpf_kvm_vmi_caps, KF_SLEEPABLE)
+BTF_ID_FLAGS(func, bpf_kvm_vmi_set_engine, KF_SLEEPABLE)
 BTF_ID_FLAGS(func, bpf_kvm_vmi_set_rules, KF_SLEEPABLE)
 BTF_ID_FLAGS(func, bpf_kvm_vmi_next_rule, KF_SLEEPABLE)
 BTF_ID_FLAGS(func, bpf_kvm_vmi_clear_rule, KF_SLEEPABLE)

@@ -25,7 +25,8 @@ static u32 kvm_vmi_run_map(struct kvm_vmi_layer *layer, void *entry)
 	return map;
 }
 
-static u32 kvm_vmi_layers_map(struct kvm_vmi *vmi, gfn_t gfn)
+/* What the rules in force of all layers let be written of @gfn, aliases aside.  RCU. */
+u32 kvm_vmi_layers_map(struct kvm_vmi *vmi, gfn_t gfn)
 {
 	u32 map = KVM_VMI_WRITE_ALL;
 	unsigned int l;

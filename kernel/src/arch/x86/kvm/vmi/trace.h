@@ -19,6 +19,7 @@ enum {
 	KVM_VMI_VM_ADMISSION_EXPIRED = 5,
 	KVM_VMI_VM_KILLED = 6,
 	KVM_VMI_VM_RULE_DISARMED = 7,	/* flags: the rule's id */
+	KVM_VMI_VM_ENGINE = 8,		/* settled; flags: &enum kvm_vmi_engine */
 };
 #endif
 
@@ -102,6 +103,29 @@ TRACE_EVENT(kvm_vmi_access_change,
 		  __entry->rights)
 );
 
+/* The CPU has met a frame that its table of sub-pages does not cover yet, or a bad entry. */
+TRACE_EVENT(kvm_vmi_spp,
+	TP_PROTO(u64 id, u32 vcpu_id, u64 gpa, bool miss),
+	TP_ARGS(id, vcpu_id, gpa, miss),
+
+	TP_STRUCT__entry(
+		__field(u64, id)
+		__field(u64, gpa)
+		__field(u32, vcpu_id)
+		__field(bool, miss)
+	),
+
+	TP_fast_assign(
+		__entry->id = id;
+		__entry->gpa = gpa;
+		__entry->vcpu_id = vcpu_id;
+		__entry->miss = miss;
+	),
+
+	TP_printk("vm %llu vcpu %u gpa 0x%llx %s", __entry->id, __entry->vcpu_id,
+		  __entry->gpa, __entry->miss ? "miss" : "misconfiguration")
+);
+
 TRACE_EVENT(kvm_vmi_vm,
 	TP_PROTO(u64 id, u32 event, u32 flags),
 	TP_ARGS(id, event, flags),
@@ -126,7 +150,8 @@ TRACE_EVENT(kvm_vmi_vm,
 				   { KVM_VMI_VM_ADMITTED, "admitted" },
 				   { KVM_VMI_VM_ADMISSION_EXPIRED, "admission expired" },
 				   { KVM_VMI_VM_KILLED, "killed" },
-				   { KVM_VMI_VM_RULE_DISARMED, "rule disarmed" }),
+				   { KVM_VMI_VM_RULE_DISARMED, "rule disarmed" },
+				   { KVM_VMI_VM_ENGINE, "engine" }),
 		  __entry->flags)
 );
 

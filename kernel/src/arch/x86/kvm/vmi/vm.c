@@ -304,6 +304,7 @@ void kvm_vmi_destroy_vm(struct kvm *kvm)
 		return;
 	kvm->arch.vmi = NULL;
 	kvm_vmi_map_destroy(vmi);
+	kvm_vmi_spp_destroy(vmi);
 	if (vmi->active)
 		kvm_vmi_key_dec();
 	put_pid(vmi->pid);
@@ -369,6 +370,11 @@ void kvm_vmi_info(struct kvm_vmi *vmi, struct kvm_vmi_vm_info *info)
 		info->rules += READ_ONCE(vmi->layers[i].nr_rules);
 		info->map_entries += READ_ONCE(vmi->layers[i].nr_runs);
 	}
+	info->engine = kvm_vmi_engine(vmi);
+	info->engine_wanted = READ_ONCE(vmi->engine);
+	info->table_bytes = READ_ONCE(vmi->sppt_pages) * PAGE_SIZE;
+	if (READ_ONCE(vmi->engine_fixed))
+		info->flags |= KVM_VMI_VM_ENGINE_FIXED;
 	if (READ_ONCE(vmi->admission) != KVM_VMI_ADMITTED)
 		info->flags |= KVM_VMI_VM_PENDING;
 	if (READ_ONCE(vmi->expired))

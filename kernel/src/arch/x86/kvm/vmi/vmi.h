@@ -13,6 +13,7 @@
 #include <linux/kvm_host.h>
 #include <linux/kvm_vmi.h>
 
+struct kvm_mmu_page;
 struct kvm_page_fault;
 struct x86_emulate_ctxt;
 struct x86_exception;
@@ -108,7 +109,7 @@ enum kvm_vmi_admission_state {
  * @pid: the VMM's thread group, a reference
  * @uid: the VMM's effective uid when it created the VM
  * @memcg: what the map is charged to, a reference or NULL
- * @lock: serializes changes of the layers, @open and @unsupported
+ * @lock: serializes changes of the layers, @open, @unsupported, the engine and @sppt
  * @layers: see struct kvm_vmi_layer
  * @aliases: gfns whose memory other gfns reach too, see alias.c
  * @regs_lock: one snapshot of registers at a time
@@ -118,6 +119,11 @@ enum kvm_vmi_admission_state {
  * @map_seq: of the layers' maps and of @aliases: odd while they change.  Written under
  *	mmu_lock too, so that it stands still for who makes SPTEs; never 0
  * @marks: runs of @aliases
+ * @engine: &enum kvm_vmi_engine as asked for
+ * @engine_fixed: the VM has been protected, the engine stays
+ * @sppt: root of the table by which the CPU checks sub-pages, see spp.c; NULL with
+ *	the software engine.  Set once
+ * @sppt_pages: pages of that table
  * @active: the map has been used; never cleared.  Set before the first entry
  *	becomes visible
  * @ready: @active is settled, and no emulator is left that has not seen it
@@ -157,6 +163,11 @@ struct kvm_vmi {
 	u64 changes;
 	u64 map_seq;
 	unsigned int marks;
+
+	u8 engine;
+	bool engine_fixed;
+	u64 *sppt;
+	unsigned long sppt_pages;
 
 	bool active;
 	bool ready;
@@ -209,6 +220,10 @@ int __kvm_vmi_admission(struct kvm_vcpu *vcpu);
 void kvm_vmi_serve_regs(struct kvm_vcpu *vcpu);
 
 int __kvm_vmi_page_fault(struct kvm_vcpu *vcpu, struct kvm_page_fault *fault);
+bool kvm_vmi_may_arm(struct kvm_vcpu *vcpu, struct kvm_mmu_page *sp, gfn_t gfn);
+int kvm_vmi_mapped(int r);
+int kvm_vmi_handle_spp(struct kvm_vcpu *vcpu, gpa_t gpa, bool miss);
+void kvm_vmi_load_spp(struct kvm_vcpu *vcpu);
 bool __kvm_vmi_may_write(struct kvm_vcpu *vcpu, gfn_t gfn);
 int kvm_vmi_handle_fault(struct kvm_vcpu *vcpu, gpa_t cr2_or_gpa, void *insn, int insn_len);
 int __kvm_vmi_max_level(struct kvm *kvm, const struct kvm_page_fault *fault, gfn_t gfn,
@@ -231,6 +246,8 @@ static inline void kvm_vmi_serve_requests(struct kvm_vcpu *vcpu)
 {
 	if (kvm_check_request(KVM_REQ_VMI_REGS, vcpu))
 		kvm_vmi_serve_regs(vcpu);
+	if (kvm_check_request(KVM_REQ_VMI_SPP, vcpu))
+		kvm_vmi_load_spp(vcpu);
 }
 
 /*
@@ -284,6 +301,12 @@ static __always_inline bool kvm_vmi_may_write(struct kvm_vcpu *vcpu, gfn_t gfn)
 		return true;
 	return kvm_vmi_in_gap(vcpu->kvm->arch.vmi, &vcpu->arch.vmi.gap, gfn, gfn) ||
 	       __kvm_vmi_may_write(vcpu, gfn);
+}
+
+/* Does the CPU consult the table while this vCPU runs L1? */
+static inline bool kvm_vmi_spp_loaded(struct kvm_vcpu *vcpu)
+{
+	return vcpu->arch.vmi.spp_loaded;
 }
 
 /*
@@ -423,6 +446,23 @@ void kvm_vmi_count(struct kvm_vmi *vmi, const struct kvm_vmi_speaker *s, u32 cou
 u32 kvm_vmi_write_map(struct kvm_vmi *vmi, gfn_t gfn);
 bool kvm_vmi_find_gap(struct kvm_vmi *vmi, gfn_t gfn, struct kvm_vmi_gap *ret);
 
+u32 kvm_vmi_layers_map(struct kvm_vmi *vmi, gfn_t gfn);
+
+/* ---- engine.c ---- */
+
+bool kvm_vmi_has_hardware(struct kvm *kvm);
+u32 kvm_vmi_engine(struct kvm_vmi *vmi);
+int kvm_vmi_set_engine(struct kvm *kvm, u32 engine);
+int kvm_vmi_fix_engine(struct kvm_vmi *vmi);
+
+/* ---- spp.c ---- */
+
+int kvm_vmi_spp_begin(struct kvm_vmi *vmi);
+void kvm_vmi_spp_destroy(struct kvm_vmi *vmi);
+void kvm_vmi_spp_update(struct kvm_vmi *vmi, gfn_t first, gfn_t last);
+void kvm_vmi_spp_trim(struct kvm_vmi *vmi, gfn_t first, gfn_t last);
+bool kvm_vmi_spp_can_check(struct kvm_vcpu *vcpu, struct kvm_page_fault *fault);
+
 /* ---- access.c ---- */
 
 int kvm_vmi_set_rules(struct kvm *kvm, const struct kvm_vmi_rule *rules, unsigned int nr);
@@ -528,6 +568,19 @@ static inline int kvm_vmi_handle_fault(struct kvm_vcpu *vcpu, gpa_t cr2_or_gpa, 
 }
 
 static inline bool kvm_vmi_may_write(struct kvm_vcpu *vcpu, gfn_t gfn) { return true; }
+static inline bool kvm_vmi_spp_loaded(struct kvm_vcpu *vcpu) { return false; }
+
+static inline bool kvm_vmi_may_arm(struct kvm_vcpu *vcpu, struct kvm_mmu_page *sp, gfn_t gfn)
+{
+	return false;
+}
+
+static inline int kvm_vmi_mapped(int r) { return r; }
+
+static inline int kvm_vmi_handle_spp(struct kvm_vcpu *vcpu, gpa_t gpa, bool miss)
+{
+	return -EIO;
+}
 
 static inline int kvm_vmi_max_level(struct kvm *kvm, const struct kvm_page_fault *fault,
 				    gfn_t gfn, int level)
