@@ -32,6 +32,7 @@ static const struct test_suite *const suites[] = {
 	&suite_hammer,
 	&suite_engine,
 	&suite_spp,
+	&suite_differential,
 	NULL
 };
 
@@ -39,13 +40,13 @@ static const struct test_suite *const suites[] = {
 static char *const usual[] = {
 	"baseline", "write", "instructions", "verdict", "event", "walk", "unemulatable",
 	"kvmwrite", "nested", "hypervisor", "survive", "map", "badinput", "reset", "admission",
-	"observe", "hammer", "engine",
+	"observe", "hammer", "engine", "differential",
 };
 static char *const usual_smp[] = { "baseline", "write" };
 /* On a host that is told to have the CPU check sub-pages. */
 static char *const usual_spp[] = {
 	"spp", "engine", "write", "instructions", "verdict", "event", "walk", "unemulatable",
-	"kvmwrite", "nested", "hypervisor", "survive", "map", "reset", "hammer",
+	"kvmwrite", "nested", "hypervisor", "survive", "map", "reset", "hammer", "differential",
 };
 
 static void usage(FILE *to)
@@ -57,6 +58,7 @@ static void usage(FILE *to)
 		"  --list           print the names of all cases\n"
 		"  --seed=N         repeat a run; 0 = by the clock (default 1)\n"
 		"  --long           full numbers of iterations\n"
+		"  --batch=N        of the suite differential: only this batch of each case\n"
 		"  --case-time=S    seconds a case may take (default 60)\n");
 }
 
@@ -66,6 +68,7 @@ int main(int argc, char **argv)
 		{ "list", no_argument, NULL, 'l' },
 		{ "seed", required_argument, NULL, 's' },
 		{ "long", no_argument, NULL, 'L' },
+		{ "batch", required_argument, NULL, 'b' },
 		{ "case-time", required_argument, NULL, 't' },
 		{ "help", no_argument, NULL, 'h' },
 		{ },
@@ -84,6 +87,9 @@ int main(int argc, char **argv)
 			break;
 		case 'L':
 			test_options.long_run = true;
+			break;
+		case 'b':
+			test_options.batch = strtoul(optarg, NULL, 0);
 			break;
 		case 't':
 			test_options.case_seconds = strtoul(optarg, NULL, 0);

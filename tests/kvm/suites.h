@@ -24,5 +24,6 @@ extern const struct test_suite suite_observe;
 extern const struct test_suite suite_hammer;
 extern const struct test_suite suite_engine;
 extern const struct test_suite suite_spp;
+extern const struct test_suite suite_differential;
 
 #endif /* KVM_TEST_SUITES_H */

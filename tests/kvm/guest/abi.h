@@ -58,6 +58,8 @@
 
 #define GUEST_NO_FAULT		0xffffffffU
 
+#define GUEST_PUSHED_FLAGS	0x46UL		/* equal */
+
 #ifndef __ASSEMBLER__
 
 #include <stddef.h>
@@ -86,8 +88,8 @@ enum guest_op {
 	/* stack: arg0 = rsp to use, arg1 = value; ret0 = rsp afterwards */
 	OP_PUSH,
 	OP_CALL,
-	OP_PUSHF,
-	OP_ENTER,
+	OP_PUSHF,		/* pushes GUEST_PUSHED_FLAGS */
+	OP_ENTER,		/* arg1 = rbp; ret1 = rbp afterwards */
 	OP_PUSH_FAULT,		/* on that stack a store to arg1, which faults */
 	OP_INT,			/* software interrupt GUEST_VECTOR_EVENT */
 	OP_UD2,			/* a fault; vector and fixup as usual */
@@ -114,7 +116,7 @@ enum guest_op {
 	OP_LTR,			/* arg0 = selector */
 	OP_HLT,			/* interrupts on, halt, interrupts off */
 	OP_RDTSC_SPIN,		/* arg0 = ticks to spin */
-	OP_FEATURES,		/* arg0: 1 = SSE, 2 = AVX state on; ret0 = what is on */
+	OP_FEATURES,		/* ret0: 1 = SSE, 2 = AVX, 4 = XSAVE is on; 8 = MOVDIR64B */
 	OP_IPI_SELF,		/* arg0 = vector, through the x2APIC */
 	OP_HYPERCALL,		/* arg0 = number, arg1.. = arguments; ret0 */
 	/* load: see hammer.c */
@@ -131,6 +133,11 @@ enum guest_op {
 	OP_INVEPT,
 	OP_VMSAVE,		/* arg0 = physical address */
 	OP_BENCH,		/* see bench.c */
+	/* more stores */
+	OP_PUSHW,		/* as OP_PUSH, 2 bytes */
+	OP_ENTER_NESTED,	/* as OP_ENTER, with one level: 16 bytes */
+	OP_MOVDIR64B,		/* arg0 = address, arg1 = 8-byte pattern: 64 bytes */
+	OP_WRITES,		/* many of the above: see writes.h */
 	OP_NR
 };
 

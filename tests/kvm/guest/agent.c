@@ -71,6 +71,10 @@ static const guest_op_fn ops[OP_NR] = {
 	[OP_INVEPT] = op_invept,
 	[OP_VMSAVE] = op_vmsave,
 	[OP_BENCH] = op_bench,
+	[OP_PUSHW] = op_pushw,
+	[OP_ENTER_NESTED] = op_enter_nested,
+	[OP_MOVDIR64B] = op_movdir64b,
+	[OP_WRITES] = op_writes,
 };
 
 /* Carry out one operation; nothing for a number we do not know. */

@@ -60,8 +60,8 @@ void agent_trap(struct guest_frame *frame);
 void agent_do(struct guest_cpu *cpu, uint32_t op);
 
 /*
- * The operations: store.c, string.c, simd.c, system.c, hammer.c, bench.c, l1.c,
- * l1-vmx.c, l1-svm.c
+ * The operations: store.c, string.c, simd.c, system.c, hammer.c, writes.c, bench.c,
+ * l1.c, l1-vmx.c, l1-svm.c
  */
 #define DECLARE_OP(name)	void name(struct guest_cpu *cpu)
 DECLARE_OP(op_store);
@@ -119,6 +119,10 @@ DECLARE_OP(op_vmclear);
 DECLARE_OP(op_invept);
 DECLARE_OP(op_vmsave);
 DECLARE_OP(op_bench);
+DECLARE_OP(op_pushw);
+DECLARE_OP(op_enter_nested);
+DECLARE_OP(op_movdir64b);
+DECLARE_OP(op_writes);
 
 static inline struct guest_cpu *this_cpu(void)
 {

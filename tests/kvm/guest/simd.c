@@ -42,6 +42,9 @@ void op_features(struct guest_cpu *cpu)
 		asm volatile("xsetbv" : : "a"(3), "d"(0), "c"(0));
 	}
 	asm volatile("fninit");
+	cpuid(7, 0, &a, &b, &c, &d);
+	if (c & (1U << 28))
+		have |= 8;
 	cpu->ret[0] = have;
 }
 
@@ -89,6 +92,17 @@ void op_vmaskmov(struct guest_cpu *cpu)
 		     "vcmpeqps %%ymm1, %%ymm1, %%ymm1\n\t"
 		     TRY("vmaskmovps %%ymm0, %%ymm1, (%[p])")
 		     : : [p] "r"(cpu->arg[0]), [value] "r"(cpu->arg[1]) : TRY_CLOBBERS);
+}
+
+void op_movdir64b(struct guest_cpu *cpu)
+{
+	uint64_t source[8];
+	int i;
+
+	for (i = 0; i < 8; i++)
+		source[i] = cpu->arg[1];
+	asm volatile(TRY("movdir64b (%[source]), %[p]")
+		     : : [source] "r"(source), [p] "r"(cpu->arg[0]) : TRY_CLOBBERS);
 }
 
 void op_fxsave(struct guest_cpu *cpu)

@@ -60,21 +60,45 @@ void op_call(struct guest_cpu *cpu)
 	cpu->ret[0] = cpu->end_rsp;
 }
 
+void op_pushw(struct guest_cpu *cpu)
+{
+	asm volatile(TRY_ON_STACK("%[sp]", "pushw %w[value]")
+		     : : [sp] "r"(cpu->arg[0]), [value] "r"(cpu->arg[1]) : TRY_CLOBBERS);
+	cpu->ret[0] = cpu->end_rsp;
+}
+
 void op_pushf(struct guest_cpu *cpu)
 {
-	asm volatile(TRY_ON_STACK("%[sp]", "pushfq")
+	asm volatile("cmpq %[sp], %[sp]\n\t"
+		     TRY_ON_STACK("%[sp]", "pushfq")
 		     : : [sp] "r"(cpu->arg[0]) : TRY_CLOBBERS);
 	cpu->ret[0] = cpu->end_rsp;
 }
 
-/* ENTER also moves RBP, which is put back. */
+/* ENTER pushes RBP and moves it. */
+#define ENTER(level)							\
+	do {								\
+		uint64_t rbp = cpu->arg[1];				\
+									\
+		asm volatile("xchgq %%rax, %%rbp\n\t"			\
+			     "movq %%rax, %%r10\n\t"			\
+			     TRY_ON_STACK("%%rdi", "enter $0, $" level)	\
+			     "movq %%rbp, %%rax\n\t"			\
+			     "movq %%r10, %%rbp"			\
+			     : "+a"(rbp) : "D"(cpu->arg[0])		\
+			     : "r10", TRY_CLOBBERS);			\
+		cpu->ret[0] = cpu->end_rsp;				\
+		cpu->ret[1] = rbp;					\
+	} while (0)
+
 void op_enter(struct guest_cpu *cpu)
 {
-	asm volatile("movq %%rbp, %%r10\n\t"
-		     TRY_ON_STACK("%[sp]", "enter $0, $0")
-		     "movq %%r10, %%rbp"
-		     : : [sp] "r"(cpu->arg[0]) : "r10", TRY_CLOBBERS);
-	cpu->ret[0] = cpu->end_rsp;
+	ENTER("0");
+}
+
+void op_enter_nested(struct guest_cpu *cpu)
+{
+	ENTER("1");
 }
 
 /* A page fault whose frame goes to that stack. */

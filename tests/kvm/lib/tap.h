@@ -44,6 +44,7 @@ struct test_options {
 	uint64_t seed;
 	bool long_run;
 	unsigned int case_seconds;
+	unsigned int batch;		/* the only one to run, from 1; 0 = all */
 };
 
 extern struct test_options test_options;

@@ -105,7 +105,7 @@ const char *run_end_name(enum run_end end);
 /** run_text - all of @run in a line; valid until the fourth call after it */
 const char *run_text(const struct run *run);
 
-/** vcpu_features - switch on what the CPU has; bits 1 SSE, 2 AVX, 4 XSAVE */
+/** vcpu_features - switch on what the CPU has; bits 1 SSE, 2 AVX, 4 XSAVE, 8 MOVDIR64B */
 uint32_t vcpu_features(struct vcpu *vcpu);
 
 /* The operation ended and no exception was raised. */
