@@ -27,6 +27,24 @@ LAB_smoke-kvm-smp := --smp 2
 $(BUILD)/tests/lab/smoke-kvm-smp: $(BUILD)/tests/lab/smoke-kvm
 	$(Q)ln -f $< $@
 
+# A hypervisor of its own in the place of the kernel
+LAB_SPP := $(BUILD)/tests/lab/spp
+LAB_SPP_CFLAGS := -std=gnu11 -O2 -Wall -Wextra -m64 -ffreestanding -fno-pic -fno-pie -mno-red-zone \
+		  -mgeneral-regs-only -fno-stack-protector -fcf-protection=none \
+		  -fno-asynchronous-unwind-tables -fno-tree-loop-distribute-patterns
+
+CHECK_kvm += tests/lab/spp.sh
+LAB_spp.sh := native
+
+tests/lab/spp.sh: $(LAB_SPP)/image
+
+$(LAB_SPP)/image: tests/lab/spp/start.S tests/lab/spp/spp.c tests/lab/spp/link.ld
+	@mkdir -p $(@D)
+	$(call quiet,LINK,$@)$(CC) $(LAB_SPP_CFLAGS) -nostdlib -static -no-pie -Wl,--build-id=none \
+		-Wl,--no-warn-rwx-segments -Wl,-T,tests/lab/spp/link.ld tests/lab/spp/start.S \
+		tests/lab/spp/spp.c -o $@.elf
+	$(Q)objcopy -O binary $@.elf $@
+
 CHECK_guest += tests/lab/smoke-qemu.sh
 LAB_smoke-qemu.sh := --guest $(BUILD)/tests/lab/guest.cpio --qemu --shell --mem 1536
 
