@@ -89,6 +89,7 @@ enum kvm_vmi_kind {
 #define KVM_VMI_V_EMULATED	(1U << 4)
 #define KVM_VMI_V_MONITOR	(1U << 5)
 #define KVM_VMI_V_BAD_VERDICT	(1U << 6)
+#define KVM_VMI_V_VMM		(1U << 7)
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
 

@@ -55,6 +55,9 @@ int BPF_PROG(observe_violation, struct kvm *kvm, __u64 id, const struct kvm_vmi_
 	struct merlon_violation_record *record;
 	struct merlon_vm_counters *vm;
 
+	/* What a VMM protects in its own guest is no rule of ours, nor counted with them. */
+	if (v->flags & KVM_VMI_V_VMM)
+		return 0;
 	vm = counters(id);
 	if (!vm) {
 		stat_add(MERLON_STAT_NO_COUNTERS);

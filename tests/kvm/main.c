@@ -33,6 +33,7 @@ static const struct test_suite *const suites[] = {
 	&suite_engine,
 	&suite_spp,
 	&suite_differential,
+	&suite_vmm,
 	NULL
 };
 
@@ -40,13 +41,14 @@ static const struct test_suite *const suites[] = {
 static char *const usual[] = {
 	"baseline", "write", "instructions", "verdict", "event", "walk", "unemulatable",
 	"kvmwrite", "nested", "hypervisor", "survive", "map", "badinput", "reset", "admission",
-	"observe", "hammer", "engine", "differential",
+	"observe", "hammer", "engine", "vmm", "differential",
 };
 static char *const usual_smp[] = { "baseline", "write" };
 /* On a host that is told to have the CPU check sub-pages. */
 static char *const usual_spp[] = {
 	"spp", "engine", "write", "instructions", "verdict", "event", "walk", "unemulatable",
-	"kvmwrite", "nested", "hypervisor", "survive", "map", "reset", "hammer", "differential",
+	"kvmwrite", "nested", "hypervisor", "survive", "map", "reset", "hammer", "vmm",
+	"differential",
 };
 
 static void usage(FILE *to)

@@ -25,5 +25,6 @@ extern const struct test_suite suite_hammer;
 extern const struct test_suite suite_engine;
 extern const struct test_suite suite_spp;
 extern const struct test_suite suite_differential;
+extern const struct test_suite suite_vmm;
 
 #endif /* KVM_TEST_SUITES_H */

@@ -19,7 +19,9 @@
  * @KVM_VMI_SKIP: the instruction is stepped over, nothing is written; data
  *	writes of L1 outside event delivery only
  * @KVM_VMI_KILL: this VM is dead (every further KVM_RUN fails with -EIO)
- * @KVM_VMI_EXIT: reserved, leave to the VMM
+ * @KVM_VMI_EXIT: leave to the VMM, which answers with one of the others
+ *	(linux/kvm_subpage.h); where the VMM has enabled that, outside event delivery
+ *	and before the instruction has reached a device only
  * @KVM_VMI_HOLD: reserved, wait for an answer from user space
  * @KVM_VMI_NR_VERDICTS: one past the last verdict
  */
@@ -140,7 +142,7 @@ struct kvm_vmi_rule {
  * @denied: accesses that did not happen
  * @allowed: accesses carried out although denied by the map
  * @skipped: instructions stepped over
- * @bad_verdicts: answers of a program that were unknown or illegal
+ * @bad_verdicts: answers of a program or the VMM that were unknown or illegal
  * @unemulatable: accesses that KVM's emulator could not carry out
  * @opened: times a page was opened for a second because of @unemulatable
  * @kvm_writes: KVM's own writes that met the rule
@@ -181,6 +183,7 @@ struct kvm_vmi_range {
 #define KVM_VMI_VM_DEAD		(1U << 2)	/* killed or dying */
 #define KVM_VMI_VM_UNSUPPORTED	(1U << 3)	/* SEV, TDX, private memory: takes no map */
 #define KVM_VMI_VM_ENGINE_FIXED	(1U << 4)	/* has been protected: the engine stays */
+#define KVM_VMI_VM_SUBPAGES	(1U << 5)	/* the VMM takes exits, may protect frames too */
 
 /**
  * enum kvm_vmi_engine - who checks writes to the sub-pages of a frame
@@ -208,14 +211,14 @@ enum kvm_vmi_engine {
  *	(/proc/PID/stat field 22 in a finer unit)
  * @cgroup_id: the VMM's cgroup v2 id when it created the VM, 0 without cgroups
  * @generation: resets so far
- * @violations: violations raised
- * @bad_verdicts: unknown or illegal answers of a program
- * @map_entries: runs of frames in the access map
+ * @violations: violations raised, but for those of the VMM's own map
+ * @bad_verdicts: unknown or illegal answers of a program or the VMM
+ * @map_entries: runs of frames in the access map, without the VMM's own
  * @pid: thread group id of the VMM in the initial pid namespace
  * @uid: effective uid of the VMM in the initial user namespace
  * @vcpus: virtual CPUs created
  * @flags: KVM_VMI_VM_*
- * @rules: rules in the table
+ * @rules: rules in the table, as enumeration shows them
  * @maxphyaddr: the guest's physical address width as the map sees it, bits
  * @engine: &enum kvm_vmi_engine in use, or to be used: SOFTWARE or HARDWARE
  * @engine_wanted: &enum kvm_vmi_engine as asked for
@@ -248,6 +251,7 @@ struct kvm_vmi_vm_info {
 #define KVM_VMI_V_EMULATED	(1U << 4)	/* found by KVM's emulator: length and gpa exact */
 #define KVM_VMI_V_MONITOR	(1U << 5)	/* told only, the verdict is allow */
 #define KVM_VMI_V_BAD_VERDICT	(1U << 6)	/* the program's answer was not legal */
+#define KVM_VMI_V_VMM		(1U << 7)	/* of the VMM's own map: no program is asked */
 
 /**
  * struct kvm_vmi_violation - one forbidden access
@@ -258,8 +262,9 @@ struct kvm_vmi_vm_info {
  * @cr3: as in the vCPU's register
  * @tag: reserved for LAM, zero
  * @cookie: the rule's
- * @seq: per VM, from 1, without gaps
- * @rule: the rule that speaks for this access
+ * @seq: per VM, from 1, without gaps; those with %KVM_VMI_V_VMM are counted apart
+ * @rule: the rule that speaks for this access; no rule of enumeration if
+ *	%KVM_VMI_V_VMM
  * @vcpu_id: as in KVM_CREATE_VCPU
  * @length: bytes the access touches, 0 where not decoded
  * @kind: &enum kvm_vmi_kind

@@ -7,8 +7,18 @@
 #define _ASM_X86_KVM_VMI_H
 
 #include <linux/types.h>
+#include <uapi/linux/kvm_subpage.h>
 
 struct kvm_vmi_regs_request;
+
+/*
+ * Answers that are kept for one instruction: two layers for each store of the one
+ * that makes most of them, PUSHA.
+ */
+#define KVM_VMI_MAX_ANSWERS	16
+
+/* What a VMM may change while it thinks about an exit: see vmi/exit.c. */
+#define KVM_VMI_EXIT_REGS	23
 
 /**
  * struct kvm_vmi_speaker - the rule that speaks for an access, copied
@@ -55,12 +65,38 @@ struct kvm_vmi_answer {
 };
 
 /**
+ * struct kvm_vmi_exit - an access that has been handed to the VMM
+ * @info: what the VMM is told
+ * @regs: of the vCPU, as the VMM sees them
+ * @changes: &kvm_vmi.changes when the rule was looked up
+ * @seq: of the violation
+ * @rule: the rule's id
+ * @legal: verdicts that can be carried out
+ * @layer: the rule's
+ * @dflt: of the rule
+ */
+struct kvm_vmi_exit {
+	struct kvm_subpage_exit info;
+	u64 regs[KVM_VMI_EXIT_REGS];
+	u64 changes;
+	u64 seq;
+	u32 rule;
+	u32 legal;
+	u8 layer;
+	u8 dflt;
+};
+
+/**
  * struct kvm_vcpu_vmi - state of the access that a vCPU is being emulated for
  * @gpa: L1 address of the fault that kvm_vmi_page_fault() took over
  * @error_code: its error code
+ * @cr2_or_gpa: its address as for kvm_mmu_page_fault()
+ * @gva: its linear address if @gva_valid
  * @speaker: the rule that speaks for the byte at @gpa, none if its rule is 0
  * @gap: where the vCPU has last met unprotected memory
- * @answer: an access that was answered with allow and not yet carried out
+ * @answer: accesses of the instruction that were answered with allow; a ring
+ * @nr_answers: how many so far
+ * @exit: the access that the VMM is asked about
  * @pending: verdict to act on once the emulator has unwound, 0 if none
  * @emulating: the emulator runs because of a fault on a page of the map; stays
  *	set while the VMM serves a device for that instruction
@@ -70,6 +106,9 @@ struct kvm_vmi_answer {
  * @walk: that fault was the CPU's page walk, so @gpa is not the operand's
  * @refused: the emulator was refused a LOCKed store that KVM has no exchange for
  * @spp_loaded: the CPU consults the VM's table of sub-pages while this vCPU runs L1
+ * @device: the emulated instruction has reached a device: it must not be executed again
+ * @again: it is executed again: its address may have another translation by now
+ * @gva_valid: see @gva
  * @regs: a snapshot that is asked for, under a lock of vmi/regs.c
  *
  * Only the vCPU's own thread uses what has no lock.
@@ -77,9 +116,13 @@ struct kvm_vmi_answer {
 struct kvm_vcpu_vmi {
 	u64 gpa;
 	u64 error_code;
+	u64 cr2_or_gpa;
+	u64 gva;
 	struct kvm_vmi_speaker speaker;
 	struct kvm_vmi_gap gap;
-	struct kvm_vmi_answer answer;
+	struct kvm_vmi_answer answer[KVM_VMI_MAX_ANSWERS];
+	unsigned int nr_answers;
+	struct kvm_vmi_exit exit;
 	u8 pending;
 	bool emulating;
 	bool fresh;
@@ -88,6 +131,9 @@ struct kvm_vcpu_vmi {
 	bool walk;
 	bool refused;
 	bool spp_loaded;
+	bool device;
+	bool again;
+	bool gva_valid;
 	struct kvm_vmi_regs_request *regs;
 };
 

@@ -169,13 +169,15 @@ static int kvm_vmi_change_locked(struct kvm_vmi *vmi, struct kvm_vmi_layer *laye
 		trace_kvm_vmi_access_change(vmi->id, ranges[i].gfn, ranges[i].nr,
 					    ranges[i].rule,
 					    set ? ranges[i].write : KVM_VMI_WRITE_ALL,
-					    set ? ranges[i].rights : KVM_VMI_RIGHT_ALL);
+					    set ? ranges[i].rights : KVM_VMI_RIGHT_ALL,
+					    layer - vmi->layers);
 	return r;
 }
 
 /**
- * kvm_vmi_change_access - set or clear rules' claims on frames
+ * kvm_vmi_change_layer - set or clear rules' claims on frames
  * @kvm: the VM, referenced
+ * @layer_id: whose rules
  * @ranges: a private copy of what the caller gave
  * @nr: 1 to %KVM_VMI_MAX_BATCH
  * @set: each rule's claim on these frames becomes the one given; else it ends
@@ -185,11 +187,11 @@ static int kvm_vmi_change_locked(struct kvm_vmi *vmi, struct kvm_vmi_layer *laye
  * Return: 0, -EINVAL, -ERANGE, -ENOENT, -EOPNOTSUPP, -ENOSPC, -ENOMEM, -EIO, -EAGAIN,
  * -EINTR
  */
-int kvm_vmi_change_access(struct kvm *kvm, const struct kvm_vmi_range *ranges,
-			  unsigned int nr, bool set)
+int kvm_vmi_change_layer(struct kvm *kvm, enum kvm_vmi_layer_id layer_id,
+			 const struct kvm_vmi_range *ranges, unsigned int nr, bool set)
 {
 	struct kvm_vmi *vmi = kvm->arch.vmi;
-	struct kvm_vmi_layer *layer = &vmi->layers[KVM_VMI_LAYER_DAEMON];
+	struct kvm_vmi_layer *layer = &vmi->layers[layer_id];
 	struct mem_cgroup *old;
 	int r, idx;
 
@@ -218,6 +220,13 @@ int kvm_vmi_change_access(struct kvm *kvm, const struct kvm_vmi_range *ranges,
 	if (r || set)
 		synchronize_srcu_expedited(&kvm_vmi_store_srcu);
 	return r;
+}
+
+/* The same in the layer of who sets rules by kfunc. */
+int kvm_vmi_change_access(struct kvm *kvm, const struct kvm_vmi_range *ranges,
+			  unsigned int nr, bool set)
+{
+	return kvm_vmi_change_layer(kvm, KVM_VMI_LAYER_DAEMON, ranges, nr, set);
 }
 
 /* Does this rule claim the run? */
@@ -270,8 +279,9 @@ void kvm_vmi_zap_rule(struct kvm_vmi *vmi, struct kvm_vmi_layer *layer, u32 rule
 }
 
 /**
- * kvm_vmi_set_rules - create rules or replace their parameters
+ * kvm_vmi_set_layer_rules - create rules or replace their parameters
  * @kvm: the VM, referenced
+ * @layer_id: whose
  * @rules: a private copy of what the caller gave
  * @nr: 1 to %KVM_VMI_MAX_BATCH
  *
@@ -279,10 +289,11 @@ void kvm_vmi_zap_rule(struct kvm_vmi *vmi, struct kvm_vmi_layer *layer, u32 rule
  * Context: sleeps, no KVM lock held
  * Return: 0, -EINVAL, -EOPNOTSUPP, -ENOSPC, -ENOMEM, -EIO, -EAGAIN, -EINTR
  */
-int kvm_vmi_set_rules(struct kvm *kvm, const struct kvm_vmi_rule *rules, unsigned int nr)
+int kvm_vmi_set_layer_rules(struct kvm *kvm, enum kvm_vmi_layer_id layer_id,
+			    const struct kvm_vmi_rule *rules, unsigned int nr)
 {
 	struct kvm_vmi *vmi = kvm->arch.vmi;
-	struct kvm_vmi_layer *layer = &vmi->layers[KVM_VMI_LAYER_DAEMON];
+	struct kvm_vmi_layer *layer = &vmi->layers[layer_id];
 	struct mem_cgroup *old;
 	unsigned long *known;
 	bool again = false;
@@ -341,6 +352,12 @@ unlock:
 	return r;
 }
 
+/* The same in the layer of who sets rules by kfunc. */
+int kvm_vmi_set_rules(struct kvm *kvm, const struct kvm_vmi_rule *rules, unsigned int nr)
+{
+	return kvm_vmi_set_layer_rules(kvm, KVM_VMI_LAYER_DAEMON, rules, nr);
+}
+
 /* A rule and all its claims.  Frees memory only where other rules share a frame. */
 static int kvm_vmi_clear_rule_locked(struct kvm_vmi *vmi, struct kvm_vmi_layer *layer, u32 id)
 {
@@ -374,7 +391,7 @@ static int kvm_vmi_clear_rule_locked(struct kvm_vmi *vmi, struct kvm_vmi_layer *
 	kvm_vmi_bracket_end(kvm);
 	if (!r)
 		trace_kvm_vmi_access_change(vmi->id, 0, 0, id, KVM_VMI_WRITE_ALL,
-					    KVM_VMI_RIGHT_ALL);
+					    KVM_VMI_RIGHT_ALL, layer - vmi->layers);
 	return r;
 }
 

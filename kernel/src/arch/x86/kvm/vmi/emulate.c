@@ -49,7 +49,7 @@ struct kvm_vmi_store {
 	u32 kind;		/* WRITE, or KVM: then no program is asked */
 	u32 legal;		/* verdicts that can be carried out here */
 	struct x86_exception *exception;
-	struct kvm_vmi_answer granted;
+	struct kvm_vmi_answer granted[KVM_VMI_NR_LAYERS];
 };
 
 /* Memory of the guest: 0; else KVM_VMI_NOT_MEMORY, and the piece says where. */
@@ -117,8 +117,9 @@ static int kvm_vmi_translate(struct kvm_vmi_store *st, struct x86_emulate_ctxt *
 	return X86EMUL_CONTINUE;
 }
 
-/* The rule that forbids the store, if any, and the first byte that is denied. */
-static bool kvm_vmi_store_speaker(struct kvm_vmi_store *st, struct kvm_vmi_speaker *ret,
+/* The rule of a layer that forbids the store, if any, and the first byte it denies. */
+static bool kvm_vmi_store_speaker(struct kvm_vmi_store *st, unsigned int layer,
+				  struct kvm_vmi_speaker *ret,
 				  struct kvm_vmi_piece **ret_piece, unsigned int *ret_skip)
 {
 	struct kvm_vmi *vmi = st->vcpu->kvm->arch.vmi;
@@ -131,7 +132,7 @@ static bool kvm_vmi_store_speaker(struct kvm_vmi_store *st, struct kvm_vmi_speak
 		u32 mask = kvm_vmi_subpages(offset, p->bytes);
 		gfn_t gfn = gpa_to_gfn(p->gpa);
 		struct kvm_vmi_speaker s;
-		u32 denied = mask & ~kvm_vmi_look(vmi, gfn, mask, &s);
+		u32 denied = mask & ~kvm_vmi_look_layer(vmi, layer, gfn, mask, &s);
 
 		if (likely(!denied) || kvm_vmi_is_open(vmi, gfn, gfn))
 			continue;
@@ -151,19 +152,30 @@ static bool kvm_vmi_store_speaker(struct kvm_vmi_store *st, struct kvm_vmi_speak
 static bool kvm_vmi_granted(struct kvm_vmi_store *st, const struct kvm_vmi_speaker *s,
 			    gpa_t first)
 {
-	struct kvm_vmi_answer *a = &st->vcpu->arch.vmi.answer;
+	const struct kvm_vmi_answer *granted = &st->granted[s->layer];
 
 	/* By the rules as they were then. */
-	if (st->granted.rule == s->rule && st->granted.layer == s->layer &&
-	    st->granted.changes == s->changes)
+	if (granted->rule == s->rule && granted->changes == s->changes)
 		return true;
-	/* The fault that led here was asked about and let through: it counts once. */
-	if (a->rule != s->rule || a->layer != s->layer || a->changes != s->changes ||
-	    a->gpa != first || a->walk || a->rip != kvm_rip_read(st->vcpu))
-		return false;
-	st->granted = *a;
-	a->rule = 0;
-	return true;
+	/* The fault that led here, or a try before an exit, was asked about and let through. */
+	return st->kind == KVM_VMI_WRITE && kvm_vmi_answered(st->vcpu, s, first);
+}
+
+/* A rule that was not asked, or has not let the store through; the first layer first. */
+static bool kvm_vmi_store_forbidden(struct kvm_vmi_store *st, struct kvm_vmi_speaker *s,
+				    struct kvm_vmi_piece **piece, unsigned int *skip)
+{
+	struct kvm_vmi *vmi = st->vcpu->kvm->arch.vmi;
+	unsigned int l;
+
+	for (l = 0; l < KVM_VMI_NR_LAYERS; l++) {
+		if (mtree_empty(&vmi->layers[l].map))
+			continue;
+		if (kvm_vmi_store_speaker(st, l, s, piece, skip) &&
+		    !kvm_vmi_granted(st, s, (*piece)->gpa + *skip))
+			return true;
+	}
+	return false;
 }
 
 /* The map forbids the store: ask.  0 to start over, or what to return. */
@@ -179,7 +191,8 @@ static int kvm_vmi_store_denied(struct kvm_vmi_store *st, const struct kvm_vmi_s
 	v.length = st->bytes;
 	v.flags |= KVM_VMI_V_GVA | KVM_VMI_V_EMULATED;
 	v.legal = st->legal;
-	if (st->legal & BIT(KVM_VMI_SKIP)) {
+	if (st->legal & BIT(KVM_VMI_SKIP) ||
+	    (st->legal & BIT(KVM_VMI_EXIT) && vcpu->arch.vmi.emulating)) {
 		struct x86_emulate_ctxt *ctxt = vcpu->arch.emulate_ctxt;
 
 		v.insn_len = ctxt->fetch.ptr - ctxt->fetch.data;
@@ -188,9 +201,10 @@ static int kvm_vmi_store_denied(struct kvm_vmi_store *st, const struct kvm_vmi_s
 	verdict = kvm_vmi_raise(vcpu, &v, s);
 	switch (verdict) {
 	case KVM_VMI_ALLOW:
-		st->granted.rule = s->rule;
-		st->granted.layer = s->layer;
-		st->granted.changes = s->changes;
+		st->granted[s->layer].rule = s->rule;
+		st->granted[s->layer].changes = s->changes;
+		if (vcpu->arch.vmi.emulating)
+			kvm_vmi_answer(vcpu, s, p->gpa + skip, false);
 		return 0;
 	case KVM_VMI_OPENED:
 		return 0;
@@ -331,8 +345,7 @@ static int kvm_vmi_store(struct kvm_vmi_store *st,
 
 	for (;;) {
 		idx = srcu_read_lock(&kvm_vmi_store_srcu);
-		if (kvm_vmi_store_speaker(st, &s, &piece, &skip) &&
-		    !kvm_vmi_granted(st, &s, piece->gpa + skip)) {
+		if (kvm_vmi_store_forbidden(st, &s, &piece, &skip)) {
 			srcu_read_unlock(&kvm_vmi_store_srcu, idx);
 			r = kvm_vmi_store_denied(st, &s, piece, skip);
 			if (r)
@@ -502,7 +515,8 @@ int kvm_vmi_write_guest_virt(struct kvm_vcpu *vcpu, gva_t gva, const void *val,
 	struct kvm_vmi_store st = {
 		.vcpu = vcpu,
 		.kind = emulator ? KVM_VMI_WRITE : KVM_VMI_KVM,
-		.legal = BIT(KVM_VMI_DENY) | BIT(KVM_VMI_ALLOW) | BIT(KVM_VMI_KILL),
+		.legal = BIT(KVM_VMI_DENY) | BIT(KVM_VMI_ALLOW) | BIT(KVM_VMI_KILL) |
+			 BIT(KVM_VMI_EXIT),
 		.exception = exception,
 	};
 	int r;
@@ -511,7 +525,7 @@ int kvm_vmi_write_guest_virt(struct kvm_vcpu *vcpu, gva_t gva, const void *val,
 	while (bytes) {
 		st.nr = 0;
 		st.bytes = 0;
-		st.granted.rule = 0;
+		memset(st.granted, 0, sizeof(st.granted));
 		while (bytes && st.nr < ARRAY_SIZE(st.piece)) {
 			unsigned int now = min_t(unsigned int, bytes,
 						 PAGE_SIZE - offset_in_page(gva));
@@ -585,12 +599,14 @@ void __kvm_vmi_begin_emulation(struct kvm_vcpu *vcpu)
 		state->fresh = false;
 		return;
 	}
-	state->answer = (struct kvm_vmi_answer){};
+	state->nr_answers = 0;
 	state->pending = 0;
 	state->emulating = false;
 	state->walk = false;
 	state->refused = false;
 	state->denied = false;
+	state->device = false;
+	state->again = false;
 }
 
 bool __kvm_vmi_task_switch_denied(struct kvm_vcpu *vcpu)
@@ -631,6 +647,9 @@ bool __kvm_vmi_emulated_exception(struct kvm_vcpu *vcpu, int *ret)
 		return true;
 	case KVM_VMI_KILL:
 		*ret = 1;
+		return true;
+	case KVM_VMI_EXIT:
+		*ret = kvm_vmi_leave(vcpu);
 		return true;
 	}
 

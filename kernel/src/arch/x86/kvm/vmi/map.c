@@ -20,6 +20,9 @@
 /* Of one layer, 32 bytes each at worst. */
 #define KVM_VMI_MAX_RUNS	SZ_4M
 
+/* A page is charged for as many; nodes that are half empty included. */
+#define KVM_VMI_PLEDGE_RUNS	64
+
 /* Value entries; bit 35 is reserved for a right of the whole page. */
 #define KVM_VMI_ENTRY_RIGHTS_SHIFT	32
 #define KVM_VMI_ENTRY_RIGHTS_BITS	4
@@ -205,6 +208,41 @@ void kvm_vmi_store_nofail(struct ma_state *mas, void *entry)
 	}
 }
 
+/* A page of memory that is charged and not used. */
+struct kvm_vmi_pledge {
+	struct kvm_vmi_pledge *next;
+};
+
+static void kvm_vmi_release(struct kvm_vmi_layer *layer, unsigned long runs)
+{
+	while (layer->nr_pledged > DIV_ROUND_UP(runs, KVM_VMI_PLEDGE_RUNS)) {
+		struct kvm_vmi_pledge *p = layer->pledged;
+
+		layer->pledged = p->next;
+		layer->nr_pledged--;
+		free_page((unsigned long)p);
+	}
+}
+
+/*
+ * The slab allocator charges nobody for the nodes of a tree, as these come from a
+ * sheaf.  A VMM needs no privilege to have as many as it likes of them, in as many
+ * VMs as it likes: let it pay for pages of the same size.  -ENOMEM if it cannot.
+ */
+static int kvm_vmi_pledge(struct kvm_vmi_layer *layer, unsigned long runs)
+{
+	while (layer->nr_pledged < DIV_ROUND_UP(runs, KVM_VMI_PLEDGE_RUNS)) {
+		struct kvm_vmi_pledge *p = (void *)__get_free_page(GFP_KERNEL_ACCOUNT);
+
+		if (!p)
+			return -ENOMEM;
+		p->next = layer->pledged;
+		layer->pledged = p;
+		layer->nr_pledged++;
+	}
+	return 0;
+}
+
 /*
  * Store @entry over [lo, hi], which lies within one run [first, last] of @old.
  * The tree takes references of its own.  -ENOMEM or -ENOSPC, but not @nofail.
@@ -220,6 +258,11 @@ static int kvm_vmi_map_store(struct kvm_vmi_layer *layer, struct ma_state *mas,
 	/* Maple nodes are charged to nobody, so there is an end to them. */
 	if (more > 0 && layer->nr_runs + more > KVM_VMI_MAX_RUNS && !nofail)
 		return -ENOSPC;
+	if (more > 0 && layer->charged && !nofail) {
+		r = kvm_vmi_pledge(layer, layer->nr_runs + more);
+		if (r)
+			return r;
+	}
 
 	kvm_vmi_entry_get(entry, 1);
 	kvm_vmi_entry_get(old, rest);
@@ -240,6 +283,8 @@ static int kvm_vmi_map_store(struct kvm_vmi_layer *layer, struct ma_state *mas,
 	}
 	kvm_vmi_entry_put(old, 1);
 	layer->nr_runs += more;
+	/* A page is kept back, so that a run that comes and goes moves none. */
+	kvm_vmi_release(layer, layer->nr_runs + KVM_VMI_PLEDGE_RUNS);
 	return 0;
 }
 
@@ -456,6 +501,7 @@ void kvm_vmi_map_init(struct kvm_vmi *vmi)
 		mt_init_flags(&layer->map, KVM_VMI_TREE_FLAGS);
 		mt_set_external_lock(&layer->map, &vmi->lock);
 		xa_init_flags(&layer->rules, XA_FLAGS_ACCOUNT);
+		layer->charged = i == KVM_VMI_LAYER_VMM;
 	}
 	mt_init_flags(&vmi->aliases, KVM_VMI_TREE_FLAGS);
 	mt_set_external_lock(&vmi->aliases, &vmi->lock);
@@ -482,6 +528,7 @@ void kvm_vmi_map_destroy(struct kvm_vmi *vmi)
 		/* No reader is left. */
 		mt_clear_in_rcu(&layer->map);
 		__mt_destroy(&layer->map);
+		kvm_vmi_release(layer, 0);
 		kvm_vmi_rules_destroy(layer);
 	}
 	mt_clear_in_rcu(&vmi->aliases);

@@ -60,12 +60,13 @@ void kvm_vmi_close_pages(struct kvm_vmi *vmi, gfn_t first, gfn_t last)
 	}
 }
 
-/* The whole frame opens, so the strictest of its rules must let it, as they are now. */
-static bool kvm_vmi_may_open(struct kvm_vmi *vmi, gfn_t gfn, u32 legal)
+/* The whole frame opens, so the strictest of a layer must let it, as they are now. */
+static bool kvm_vmi_may_open(struct kvm_vmi *vmi, gfn_t gfn, u32 legal, unsigned int layer)
 {
 	struct kvm_vmi_speaker s;
 
-	if (!kvm_vmi_speaker(vmi, gfn, KVM_VMI_WRITE_ALL, &s))
+	kvm_vmi_look_layer(vmi, layer, gfn, KVM_VMI_WRITE_ALL, &s);
+	if (!s.rule)
 		return true;
 	if (s.action != KVM_VMI_ALLOW && !(legal & BIT(s.action)))
 		return s.dflt == KVM_VMI_ALLOW;
@@ -77,18 +78,25 @@ static bool kvm_vmi_may_open(struct kvm_vmi *vmi, gfn_t gfn, u32 legal)
  * @vmi: the VM
  * @gfn: the frame
  * @legal: verdicts that could be carried out, bits of &enum kvm_vmi_verdict
+ * @layer: whose rule asks for it
  *
  * Context: a vCPU's thread, no lock held but kvm->srcu
- * Return: false if a rule of that frame does not let it, or without memory; then
- * nothing has changed
+ * Return: %KVM_VMI_OPENED; %KVM_VMI_DENY if a rule of that layer does not let it, or
+ * without memory; %KVM_VMI_ALLOW if only a later layer objects, which is to be asked.
+ * But for the first nothing has changed.
  */
-bool kvm_vmi_open_page(struct kvm_vmi *vmi, gfn_t gfn, u32 legal)
+u32 kvm_vmi_open_page(struct kvm_vmi *vmi, gfn_t gfn, u32 legal, unsigned int layer)
 {
 	unsigned long until = (jiffies + KVM_VMI_OPEN_TIME) & (LONG_MAX);
-	bool done;
+	bool done, later = false;
+	unsigned int l;
 
 	mutex_lock(&vmi->lock);
-	done = kvm_vmi_may_open(vmi, gfn, legal);
+	done = true;
+	for (l = 0; l < KVM_VMI_NR_LAYERS && done; l++) {
+		done = kvm_vmi_may_open(vmi, gfn, legal, l);
+		later = !done && l > layer;
+	}
 	if (done) {
 		/* Else a huge page could become writable with this one frame's right. */
 		kvm_vmi_bracket_start(vmi->kvm, gfn, gfn);
@@ -102,7 +110,7 @@ bool kvm_vmi_open_page(struct kvm_vmi *vmi, gfn_t gfn, u32 legal)
 
 	if (done)
 		schedule_delayed_work(&vmi->open_work, KVM_VMI_OPEN_TIME);
-	return done;
+	return done ? KVM_VMI_OPENED : later ? KVM_VMI_ALLOW : KVM_VMI_DENY;
 }
 
 /* Is one of these frames open?  Any context. */

@@ -41,6 +41,9 @@ static int kvm_vmi_rule_check(const struct kvm_vmi_rule *r)
 				return -EINVAL;
 			break;
 		case KVM_VMI_EXIT:
+			if (i != KVM_VMI_ACTION_WRITE)
+				return -EOPNOTSUPP;
+			break;
 		case KVM_VMI_HOLD:
 			return -EOPNOTSUPP;
 		default:
@@ -221,7 +224,7 @@ bool kvm_vmi_stricter(const struct kvm_vmi_speaker *a, const struct kvm_vmi_spea
 {
 	if (!a->rule || !b->rule)
 		return a->rule;
-	/* The daemon's layer answers first; the VMM is asked only what it lets through. */
+	/* The daemon's layer answers first; the VMM's is asked what that lets through. */
 	if (a->layer != b->layer)
 		return a->layer < b->layer;
 	if (kvm_vmi_strictness[a->action] != kvm_vmi_strictness[b->action])
@@ -230,6 +233,8 @@ bool kvm_vmi_stricter(const struct kvm_vmi_speaker *a, const struct kvm_vmi_spea
 }
 
 struct kvm_vmi_search {
+	unsigned int first_layer;
+	unsigned int last_layer;
 	u32 mask;
 	u32 map;
 	struct kvm_vmi_speaker best;
@@ -242,7 +247,7 @@ static bool kvm_vmi_speaker_of(struct kvm_vmi *vmi, gfn_t gfn, void *arg)
 	struct kvm_vmi_search *search = arg;
 	unsigned int l;
 
-	for (l = 0; l < KVM_VMI_NR_LAYERS; l++) {
+	for (l = search->first_layer; l <= search->last_layer; l++) {
 		struct kvm_vmi_layer *layer = &vmi->layers[l];
 		u32 i, nr;
 
@@ -275,6 +280,23 @@ static bool kvm_vmi_speaker_of(struct kvm_vmi *vmi, gfn_t gfn, void *arg)
 	return true;
 }
 
+static u32 kvm_vmi_search(struct kvm_vmi *vmi, gfn_t gfn, struct kvm_vmi_search *search,
+			  struct kvm_vmi_speaker *ret)
+{
+	u64 changes = READ_ONCE(vmi->changes);
+
+	search->map = KVM_VMI_WRITE_ALL;
+	/* Pairs with kvm_vmi_end_change(). */
+	smp_rmb();
+	rcu_read_lock();
+	kvm_vmi_speaker_of(vmi, gfn, search);
+	kvm_vmi_walk_aliases(vmi, gfn, kvm_vmi_speaker_of, search);
+	rcu_read_unlock();
+	*ret = search->best;
+	ret->changes = changes;
+	return search->map;
+}
+
 /**
  * kvm_vmi_look - what may be written of a frame, and who says so
  * @vmi: the VM, with kvm->srcu held for its aliases
@@ -288,18 +310,30 @@ static bool kvm_vmi_speaker_of(struct kvm_vmi *vmi, gfn_t gfn, void *arg)
  */
 u32 kvm_vmi_look(struct kvm_vmi *vmi, gfn_t gfn, u32 mask, struct kvm_vmi_speaker *ret)
 {
-	struct kvm_vmi_search search = { .mask = mask, .map = KVM_VMI_WRITE_ALL };
-	u64 changes = READ_ONCE(vmi->changes);
+	struct kvm_vmi_search search = { 0, KVM_VMI_NR_LAYERS - 1, mask };
 
-	/* Pairs with kvm_vmi_end_change(). */
-	smp_rmb();
-	rcu_read_lock();
-	kvm_vmi_speaker_of(vmi, gfn, &search);
-	kvm_vmi_walk_aliases(vmi, gfn, kvm_vmi_speaker_of, &search);
-	rcu_read_unlock();
-	*ret = search.best;
-	ret->changes = changes;
-	return search.map;
+	return kvm_vmi_search(vmi, gfn, &search, ret);
+}
+
+/**
+ * kvm_vmi_look_layer - the same of one layer alone
+ * @vmi: the VM, with kvm->srcu held for its aliases
+ * @layer: &enum kvm_vmi_layer_id
+ * @gfn: the frame
+ * @mask: sub-pages
+ * @ret: the strictest rule in force of this layer that denies one of @mask; its rule
+ *	is 0 if none does
+ *
+ * Verdicts are not merged across layers: what the rules of one let through is asked
+ * of the next.
+ * Context: any
+ */
+u32 kvm_vmi_look_layer(struct kvm_vmi *vmi, unsigned int layer, gfn_t gfn, u32 mask,
+		       struct kvm_vmi_speaker *ret)
+{
+	struct kvm_vmi_search search = { layer, layer, mask };
+
+	return kvm_vmi_search(vmi, gfn, &search, ret);
 }
 
 /**

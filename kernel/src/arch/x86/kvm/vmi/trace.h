@@ -72,13 +72,54 @@ TRACE_EVENT(kvm_vmi_violation,
 				   { KVM_VMI_ALLOW, "allow" },
 				   { KVM_VMI_SKIP, "skip" },
 				   { KVM_VMI_KILL, "kill" },
+				   { KVM_VMI_EXIT, "exit" },
 				   { KVM_VMI_NR_VERDICTS, "opened" }))
 );
 
-/* A rule's rights on a run of frames; all rights stand for its removal. */
+/*
+ * What became of an access that was left to the VMM: as above, KVM_VMI_DEFAULT if the
+ * answer has lapsed and the access is tried again.
+ */
+TRACE_EVENT(kvm_vmi_answer,
+	TP_PROTO(u64 id, u64 seq, u32 vcpu_id, u32 layer, u32 answer, u32 verdict),
+	TP_ARGS(id, seq, vcpu_id, layer, answer, verdict),
+
+	TP_STRUCT__entry(
+		__field(u64, id)
+		__field(u64, seq)
+		__field(u32, vcpu_id)
+		__field(u32, layer)
+		__field(u32, answer)
+		__field(u32, verdict)
+	),
+
+	TP_fast_assign(
+		__entry->id = id;
+		__entry->seq = seq;
+		__entry->vcpu_id = vcpu_id;
+		__entry->layer = layer;
+		__entry->answer = answer;
+		__entry->verdict = verdict;
+	),
+
+	TP_printk("vm %llu layer %u seq %llu vcpu %u answer %u %s", __entry->id,
+		  __entry->layer, __entry->seq, __entry->vcpu_id, __entry->answer,
+		  __print_symbolic(__entry->verdict,
+				   { KVM_VMI_DEFAULT, "lapsed" },
+				   { KVM_VMI_DENY, "deny" },
+				   { KVM_VMI_ALLOW, "allow" },
+				   { KVM_VMI_SKIP, "skip" },
+				   { KVM_VMI_KILL, "kill" },
+				   { KVM_VMI_NR_VERDICTS, "opened" }))
+);
+
+/*
+ * A rule's rights on a run of frames; all rights stand for its removal.  layer: &enum
+ * kvm_vmi_layer_id, 1 for what the VMM sets itself.
+ */
 TRACE_EVENT(kvm_vmi_access_change,
-	TP_PROTO(u64 id, u64 gfn, u64 nr, u32 rule, u32 write, u32 rights),
-	TP_ARGS(id, gfn, nr, rule, write, rights),
+	TP_PROTO(u64 id, u64 gfn, u64 nr, u32 rule, u32 write, u32 rights, u32 layer),
+	TP_ARGS(id, gfn, nr, rule, write, rights, layer),
 
 	TP_STRUCT__entry(
 		__field(u64, id)
@@ -87,6 +128,7 @@ TRACE_EVENT(kvm_vmi_access_change,
 		__field(u32, rule)
 		__field(u32, write)
 		__field(u32, rights)
+		__field(u32, layer)
 	),
 
 	TP_fast_assign(
@@ -96,11 +138,12 @@ TRACE_EVENT(kvm_vmi_access_change,
 		__entry->rule = rule;
 		__entry->write = write;
 		__entry->rights = rights;
+		__entry->layer = layer;
 	),
 
-	TP_printk("vm %llu gfn 0x%llx nr %llu rule %u write 0x%08x rights 0x%x",
+	TP_printk("vm %llu gfn 0x%llx nr %llu rule %u write 0x%08x rights 0x%x layer %u",
 		  __entry->id, __entry->gfn, __entry->nr, __entry->rule, __entry->write,
-		  __entry->rights)
+		  __entry->rights, __entry->layer)
 );
 
 /* The CPU has met a frame that its table of sub-pages does not cover yet, or a bad entry. */

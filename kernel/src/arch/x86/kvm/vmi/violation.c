@@ -48,10 +48,12 @@ void kvm_vmi_describe(struct kvm_vcpu *vcpu, struct kvm_vmi_violation *v, u32 ki
 }
 
 /* What may be answered.  Allowing means emulating, which event delivery excludes. */
-static u32 kvm_vmi_legal(const struct kvm_vmi_violation *v)
+static u32 kvm_vmi_legal(struct kvm_vcpu *vcpu, const struct kvm_vmi_violation *v)
 {
 	u32 legal = BIT(KVM_VMI_DENY) | BIT(KVM_VMI_KILL);
 
+	if (kvm_vmi_may_exit(vcpu, v))
+		legal |= BIT(KVM_VMI_EXIT);
 	if (v->flags & KVM_VMI_V_VECTORING || v->kind == KVM_VMI_UNEMULATABLE)
 		return legal;
 	legal |= BIT(KVM_VMI_ALLOW);
@@ -60,14 +62,34 @@ static u32 kvm_vmi_legal(const struct kvm_vmi_violation *v)
 	return legal;
 }
 
+/* The counters of an access that ended so. */
+u32 kvm_vmi_outcome(u32 verdict)
+{
+	switch (verdict) {
+	case KVM_VMI_ALLOW:
+		return BIT(KVM_VMI_COUNT_ALLOWED);
+	case KVM_VMI_SKIP:
+		return BIT(KVM_VMI_COUNT_SKIPPED);
+	case KVM_VMI_OPENED:
+		return BIT(KVM_VMI_COUNT_OPENED);
+	case KVM_VMI_EXIT:
+		/* It has not ended. */
+		return 0;
+	default:
+		return BIT(KVM_VMI_COUNT_DENIED);
+	}
+}
+
 /**
  * kvm_vmi_raise - report a violation and decide
  * @vcpu: the vCPU, its own thread; kvm->srcu held and nothing else
  * @v: from kvm_vmi_describe()
  * @s: the rule that speaks
  *
- * Return: %KVM_VMI_DENY, _ALLOW, _SKIP, _KILL (the VM is dead already), or
- * %KVM_VMI_OPENED (the page is writable for a second: let the CPU try again)
+ * Programs are asked about the rules they can see: not about those of the VMM.
+ * Return: %KVM_VMI_DENY, _ALLOW (as far as this layer is concerned), _SKIP, _KILL (the
+ * VM is dead already), _EXIT (kvm_vmi_leave() is prepared), or %KVM_VMI_OPENED (the
+ * page is writable for a second: let the CPU try again)
  */
 u32 kvm_vmi_raise(struct kvm_vcpu *vcpu, struct kvm_vmi_violation *v,
 		  const struct kvm_vmi_speaker *s)
@@ -75,13 +97,15 @@ u32 kvm_vmi_raise(struct kvm_vcpu *vcpu, struct kvm_vmi_violation *v,
 	struct kvm_vmi *vmi = vcpu->kvm->arch.vmi;
 	u32 answer = KVM_VMI_DEFAULT, counters = BIT(KVM_VMI_COUNT_VIOLATIONS), verdict;
 
-	v->seq = atomic64_inc_return(&vmi->violations);
+	v->seq = atomic64_inc_return(&vmi->violations[s->layer]);
+	if (s->layer == KVM_VMI_LAYER_VMM)
+		v->flags |= KVM_VMI_V_VMM;
 	v->rule = s->rule;
 	v->cookie = s->cookie;
 	if (!v->legal)
-		v->legal = kvm_vmi_legal(v);
+		v->legal = kvm_vmi_legal(vcpu, v);
 	else
-		v->legal &= kvm_vmi_legal(v);
+		v->legal &= kvm_vmi_legal(vcpu, v);
 
 	/* The rule's own word: its action, and its default where that cannot be done. */
 	verdict = s->action;
@@ -99,7 +123,7 @@ u32 kvm_vmi_raise(struct kvm_vcpu *vcpu, struct kvm_vmi_violation *v,
 	/* What KVM does by itself is decided by the rule alone. */
 	if (v->kind == KVM_VMI_KVM)
 		counters |= BIT(KVM_VMI_COUNT_KVM_WRITES);
-	else
+	else if (s->layer == KVM_VMI_LAYER_DAEMON)
 		answer = kvm_vmi_ask(vcpu, v);
 	if (answer != KVM_VMI_DEFAULT &&
 	    (answer >= KVM_VMI_NR_VERDICTS || !(v->legal & BIT(answer)))) {
@@ -112,37 +136,26 @@ u32 kvm_vmi_raise(struct kvm_vcpu *vcpu, struct kvm_vmi_violation *v,
 		verdict = answer;
 
 	/* Skipping takes the decoder; what it does not know cannot be skipped. */
-	if (verdict == KVM_VMI_SKIP && !(v->flags & KVM_VMI_V_EMULATED) &&
+	if ((verdict == KVM_VMI_SKIP || verdict == KVM_VMI_EXIT) &&
+	    v->kind != KVM_VMI_UNEMULATABLE && !(v->flags & KVM_VMI_V_EMULATED) &&
 	    !kvm_vmi_decode(vcpu, &v->insn_len)) {
 		v->legal &= ~BIT(KVM_VMI_SKIP);
 		counters |= BIT(KVM_VMI_COUNT_UNEMULATABLE);
-		verdict = s->dflt;
+		if (verdict == KVM_VMI_SKIP)
+			verdict = s->dflt;
 	}
 
 	/* Only a rule can ask for what KVM cannot emulate: its page opens instead. */
 	if (!(v->legal & BIT(verdict)))
-		verdict = kvm_vmi_open_page(vmi, gpa_to_gfn(v->gpa), v->legal) ?
-			  KVM_VMI_OPENED : KVM_VMI_DENY;
+		verdict = kvm_vmi_open_page(vmi, gpa_to_gfn(v->gpa), v->legal, s->layer);
 
-	switch (verdict) {
-	case KVM_VMI_ALLOW:
-		counters |= BIT(KVM_VMI_COUNT_ALLOWED);
-		break;
-	case KVM_VMI_SKIP:
-		counters |= BIT(KVM_VMI_COUNT_SKIPPED);
-		break;
-	case KVM_VMI_OPENED:
-		counters |= BIT(KVM_VMI_COUNT_OPENED);
-		break;
-	default:
-		counters |= BIT(KVM_VMI_COUNT_DENIED);
-		break;
-	}
-	kvm_vmi_count(vmi, s, counters);
+	kvm_vmi_count(vmi, s, counters | kvm_vmi_outcome(verdict));
 	trace_kvm_vmi_violation(vcpu->kvm, vmi->id, v, verdict);
 
 	if (verdict == KVM_VMI_KILL)
 		kvm_vmi_kill(vcpu->kvm);
+	else if (verdict == KVM_VMI_EXIT)
+		kvm_vmi_prepare_exit(vcpu, v, s);
 	return verdict;
 }
 
@@ -182,20 +195,40 @@ void kvm_vmi_deny(struct kvm_vcpu *vcpu)
  * @gpa: where
  *
  * The strictest rule of the whole frame speaks: what is touched is not known.
- * Return: 1, the guest goes on with what was decided
+ * Return: 1, the guest goes on with what was decided; 0 to leave to the VMM
  */
 int kvm_vmi_unemulatable(struct kvm_vcpu *vcpu, gpa_t gpa)
 {
+	return kvm_vmi_unemulatable_from(vcpu, gpa, 0);
+}
+
+/* The same; the layers before this one have let it through. */
+int kvm_vmi_unemulatable_from(struct kvm_vcpu *vcpu, gpa_t gpa, unsigned int layer)
+{
+	struct kvm_vmi *vmi = vcpu->kvm->arch.vmi;
 	struct kvm_vmi_violation v;
 	struct kvm_vmi_speaker s;
 
-	/* The rules may just have gone: the CPU can do it now. */
-	if (!kvm_vmi_speaker(vcpu->kvm->arch.vmi, gpa_to_gfn(gpa), KVM_VMI_WRITE_ALL, &s))
-		return 1;
+	for (; layer < KVM_VMI_NR_LAYERS; layer++) {
+		kvm_vmi_look_layer(vmi, layer, gpa_to_gfn(gpa), KVM_VMI_WRITE_ALL, &s);
+		if (!s.rule)
+			continue;
 
-	kvm_vmi_describe(vcpu, &v, KVM_VMI_UNEMULATABLE, gpa);
-	if (kvm_vmi_raise(vcpu, &v, &s) == KVM_VMI_DENY)
-		kvm_vmi_deny(vcpu);
+		kvm_vmi_describe(vcpu, &v, KVM_VMI_UNEMULATABLE, gpa);
+		switch (kvm_vmi_raise(vcpu, &v, &s)) {
+		case KVM_VMI_ALLOW:
+			/* The page would be open, were it not for another layer. */
+			continue;
+		case KVM_VMI_DENY:
+			kvm_vmi_deny(vcpu);
+			return 1;
+		case KVM_VMI_EXIT:
+			return kvm_vmi_leave(vcpu);
+		default:
+			return 1;
+		}
+	}
+	/* The rules have just gone: the CPU can do it now. */
 	return 1;
 }
 
@@ -234,7 +267,15 @@ int __kvm_vmi_page_fault(struct kvm_vcpu *vcpu, struct kvm_page_fault *fault)
 	return RET_PF_VMI;
 }
 
-static int kvm_vmi_emulate(struct kvm_vcpu *vcpu, gpa_t cr2_or_gpa, void *insn, int insn_len)
+/**
+ * kvm_vmi_emulate - carry out the access of a fault, as far as the map lets it
+ * @vcpu: the vCPU, its state filled by kvm_vmi_handle_fault()
+ * @insn: the instruction, if the CPU has told it
+ * @insn_len: its bytes
+ *
+ * Return: 1 to go on, 0 to leave to the VMM, -errno
+ */
+int kvm_vmi_emulate(struct kvm_vcpu *vcpu, void *insn, int insn_len)
 {
 	struct kvm_vcpu_vmi *state = &vcpu->arch.vmi;
 	int r;
@@ -245,11 +286,79 @@ static int kvm_vmi_emulate(struct kvm_vcpu *vcpu, gpa_t cr2_or_gpa, void *insn, 
 
 	state->fresh = true;
 	state->emulating = true;
-	r = x86_emulate_instruction(vcpu, cr2_or_gpa, EMULTYPE_PF, insn, insn_len);
-	/* With 0 the instruction may go on once the VMM has served a device. */
+	r = x86_emulate_instruction(vcpu, state->cr2_or_gpa, EMULTYPE_PF, insn, insn_len);
+	/* With 0 the instruction may go on once the VMM has served a device, or answered. */
 	if (r)
 		__kvm_vmi_begin_emulation(vcpu);
 	return r;
+}
+
+/**
+ * kvm_vmi_next_speaker - who is asked after a layer that lets a fault's access through
+ * @vcpu: the vCPU, its state filled by kvm_vmi_handle_fault()
+ * @layer: that layer
+ * @ret: filled
+ *
+ * Return: false if no later layer denies the byte at which the access begins
+ */
+bool kvm_vmi_next_speaker(struct kvm_vcpu *vcpu, unsigned int layer,
+			  struct kvm_vmi_speaker *ret)
+{
+	gpa_t gpa = vcpu->arch.vmi.gpa;
+
+	while (++layer < KVM_VMI_NR_LAYERS) {
+		kvm_vmi_look_layer(vcpu->kvm->arch.vmi, layer, gpa_to_gfn(gpa),
+				   kvm_vmi_subpages(offset_in_page(gpa), 1), ret);
+		if (ret->rule)
+			return true;
+	}
+	return false;
+}
+
+/**
+ * kvm_vmi_settle - ask about a fault, a layer at a time, and do what is answered
+ * @vcpu: the vCPU, its state filled by kvm_vmi_handle_fault()
+ * @first: the rule that speaks, of the first layer that was not asked
+ * @insn: as for kvm_vmi_emulate()
+ * @insn_len: likewise
+ *
+ * Return: 1 to go on, 0 to leave to the VMM, -errno
+ */
+int kvm_vmi_settle(struct kvm_vcpu *vcpu, const struct kvm_vmi_speaker *first, void *insn,
+		   int insn_len)
+{
+	struct kvm_vcpu_vmi *state = &vcpu->arch.vmi;
+	struct kvm_vmi_speaker s = *first;
+	struct kvm_vmi_violation v;
+
+	do {
+		if (state->walk && s.flags & KVM_VMI_RULE_PAGE_TABLE)
+			continue;
+
+		kvm_vmi_describe(vcpu, &v, state->walk ? KVM_VMI_WALK : KVM_VMI_WRITE,
+				 state->gpa);
+		if (state->gva_valid) {
+			v.gva = state->gva;
+			v.flags |= KVM_VMI_V_GVA;
+		}
+
+		switch (kvm_vmi_raise(vcpu, &v, &s)) {
+		case KVM_VMI_ALLOW:
+			kvm_vmi_answer(vcpu, &s, state->gpa, state->walk);
+			break;
+		case KVM_VMI_SKIP:
+			return kvm_vmi_skip(vcpu);
+		case KVM_VMI_DENY:
+			kvm_vmi_deny(vcpu);
+			return 1;
+		case KVM_VMI_EXIT:
+			return kvm_vmi_leave(vcpu);
+		default:
+			return 1;
+		}
+	} while (kvm_vmi_next_speaker(vcpu, s.layer, &s));
+
+	return kvm_vmi_emulate(vcpu, insn, insn_len);
 }
 
 /**
@@ -260,7 +369,8 @@ static int kvm_vmi_emulate(struct kvm_vcpu *vcpu, gpa_t cr2_or_gpa, void *insn, 
  * @insn_len: likewise
  *
  * Only where the access begins is known.  If that sub-page is denied, the rule
- * is asked right away, without decoding; else the emulator looks at each byte.
+ * is asked right away, without decoding; else the emulator looks at each byte.  So it
+ * does if only the VMM denies that sub-page, as a rule before it may deny a later byte.
  * Return: as kvm_mmu_page_fault(): 1 to go on, 0 to leave to the VMM, -errno
  */
 int kvm_vmi_handle_fault(struct kvm_vcpu *vcpu, gpa_t cr2_or_gpa, void *insn, int insn_len)
@@ -268,46 +378,23 @@ int kvm_vmi_handle_fault(struct kvm_vcpu *vcpu, gpa_t cr2_or_gpa, void *insn, in
 	struct kvm_vcpu_vmi *state = &vcpu->arch.vmi;
 	struct kvm_vmi *vmi = vcpu->kvm->arch.vmi;
 	gfn_t gfn = gpa_to_gfn(state->gpa);
-	struct kvm_vmi_violation v;
 	struct kvm_vmi_speaker s = state->speaker;
 
 	__kvm_vmi_begin_emulation(vcpu);
 	state->walk = state->error_code & PFERR_GUEST_PAGE_MASK;
+	state->cr2_or_gpa = cr2_or_gpa;
 
 	if (kvm_vmi_is_open(vmi, gfn, gfn))
 		return 1;
-	if (!s.rule)
-		return kvm_vmi_emulate(vcpu, cr2_or_gpa, insn, insn_len);
+	if (!s.rule || (s.layer != KVM_VMI_LAYER_DAEMON && !state->walk &&
+			!kvm_event_needs_reinjection(vcpu) &&
+			!mtree_empty(&vmi->layers[KVM_VMI_LAYER_DAEMON].map)))
+		return kvm_vmi_emulate(vcpu, insn, insn_len);
 
-	if (state->walk && s.flags & KVM_VMI_RULE_PAGE_TABLE)
-		return kvm_vmi_emulate(vcpu, cr2_or_gpa, insn, insn_len);
-
-	kvm_vmi_describe(vcpu, &v, state->walk ? KVM_VMI_WALK : KVM_VMI_WRITE, state->gpa);
-	if (!vcpu->arch.mmu->root_role.direct && !is_guest_mode(vcpu)) {
-		v.gva = cr2_or_gpa;
-		v.flags |= KVM_VMI_V_GVA;
-	} else if (!state->walk &&
-		   kvm_x86_call(get_fault_gva)(vcpu, (unsigned long *)&v.gva)) {
-		v.flags |= KVM_VMI_V_GVA;
-	}
-
-	switch (kvm_vmi_raise(vcpu, &v, &s)) {
-	case KVM_VMI_ALLOW:
-		state->answer = (struct kvm_vmi_answer){
-			.gpa = state->gpa,
-			.rip = v.rip,
-			.rule = s.rule,
-			.layer = s.layer,
-			.changes = s.changes,
-			.walk = state->walk,
-		};
-		return kvm_vmi_emulate(vcpu, cr2_or_gpa, insn, insn_len);
-	case KVM_VMI_SKIP:
-		return kvm_vmi_skip(vcpu);
-	case KVM_VMI_DENY:
-		kvm_vmi_deny(vcpu);
-		return 1;
-	default:
-		return 1;
-	}
+	state->gva_valid = !vcpu->arch.mmu->root_role.direct && !is_guest_mode(vcpu);
+	if (state->gva_valid)
+		state->gva = cr2_or_gpa;
+	else if (!state->walk)
+		state->gva_valid = kvm_x86_call(get_fault_gva)(vcpu, (unsigned long *)&state->gva);
+	return kvm_vmi_settle(vcpu, &s, insn, insn_len);
 }

@@ -353,28 +353,27 @@ unsigned int kvm_vmi_maxphyaddr(struct kvm *kvm)
 void kvm_vmi_info(struct kvm_vmi *vmi, struct kvm_vmi_vm_info *info)
 {
 	struct kvm *kvm = vmi->kvm;
-	unsigned int i;
+	struct kvm_vmi_layer *layer = &vmi->layers[KVM_VMI_LAYER_DAEMON];
 
 	memset(info, 0, sizeof(*info));
 	info->id = vmi->id;
 	info->start_time = vmi->start_time;
 	info->cgroup_id = vmi->cgroup_id;
 	info->generation = READ_ONCE(vmi->generation);
-	info->violations = atomic64_read(&vmi->violations);
+	info->violations = atomic64_read(&vmi->violations[KVM_VMI_LAYER_DAEMON]);
 	info->bad_verdicts = atomic64_read(&vmi->bad_verdicts);
 	info->pid = pid_nr(vmi->pid);
 	info->uid = from_kuid_munged(&init_user_ns, vmi->uid);
 	info->vcpus = atomic_read(&kvm->online_vcpus);
 	info->maxphyaddr = kvm_vmi_maxphyaddr(kvm);
-	for (i = 0; i < KVM_VMI_NR_LAYERS; i++) {
-		info->rules += READ_ONCE(vmi->layers[i].nr_rules);
-		info->map_entries += READ_ONCE(vmi->layers[i].nr_runs);
-	}
 	info->engine = kvm_vmi_engine(vmi);
 	info->engine_wanted = READ_ONCE(vmi->engine);
 	info->table_bytes = READ_ONCE(vmi->sppt_pages) * PAGE_SIZE;
 	if (READ_ONCE(vmi->engine_fixed))
 		info->flags |= KVM_VMI_VM_ENGINE_FIXED;
+	/* What enumeration shows. */
+	info->rules = READ_ONCE(layer->nr_rules);
+	info->map_entries = READ_ONCE(layer->nr_runs);
 	if (READ_ONCE(vmi->admission) != KVM_VMI_ADMITTED)
 		info->flags |= KVM_VMI_VM_PENDING;
 	if (READ_ONCE(vmi->expired))
@@ -383,6 +382,8 @@ void kvm_vmi_info(struct kvm_vmi *vmi, struct kvm_vmi_vm_info *info)
 		info->flags |= KVM_VMI_VM_DEAD;
 	if (READ_ONCE(vmi->unsupported))
 		info->flags |= KVM_VMI_VM_UNSUPPORTED;
+	if (READ_ONCE(vmi->exits))
+		info->flags |= KVM_VMI_VM_SUBPAGES;
 }
 
 int __init kvm_vmi_init(void)

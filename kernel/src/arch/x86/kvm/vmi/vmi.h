@@ -33,11 +33,13 @@ struct x86_exception;
 #include <linux/xarray.h>
 #include <uapi/linux/kvm_vmi.h>
 
+struct kvm_enable_cap;
 struct kvm_vmi_change;
+struct kvm_vmi_pledge;
 
 enum kvm_vmi_layer_id {
 	KVM_VMI_LAYER_DAEMON,	/* set by kfunc */
-	KVM_VMI_LAYER_VMM,	/* reserved for the VMM's own interface */
+	KVM_VMI_LAYER_VMM,	/* set by the VMM, see subpage.c */
 	KVM_VMI_NR_LAYERS
 };
 
@@ -86,12 +88,18 @@ struct kvm_vmi_rule_entry {
  * @rules: rule id to &struct kvm_vmi_rule_entry; likewise
  * @nr_rules: entries of @rules
  * @nr_runs: entries of @map
+ * @charged: the VMM's owner pays for the nodes of @map, see kvm_vmi_pledge()
+ * @nr_pledged: pages of @pledged
+ * @pledged: that stand for those nodes
  */
 struct kvm_vmi_layer {
 	struct maple_tree map;
 	struct xarray rules;
 	unsigned int nr_rules;
 	unsigned long nr_runs;
+	bool charged;
+	unsigned long nr_pledged;
+	struct kvm_vmi_pledge *pledged;
 };
 
 enum kvm_vmi_admission_state {
@@ -133,7 +141,8 @@ enum kvm_vmi_admission_state {
  * @generation: resets
  * @protected: the boot CPU has been in protected mode since the last reset
  * @shutdown: KVM has turned its shutdown into INIT since it was last in protected mode
- * @violations: raised so far, the source of &kvm_vmi_violation.seq
+ * @violations: raised so far, the source of &kvm_vmi_violation.seq; by layer
+ * @exits: the VMM has enabled its interface: it takes exits.  Never cleared
  * @bad_verdicts: counter
  * @admission: &enum kvm_vmi_admission_state
  * @expired: admission ended by its deadline
@@ -178,7 +187,8 @@ struct kvm_vmi {
 	u64 generation;
 	bool protected;
 	bool shutdown;
-	atomic64_t violations;
+	atomic64_t violations[KVM_VMI_NR_LAYERS];
+	bool exits;
 	atomic64_t bad_verdicts;
 
 	u8 admission;
@@ -236,6 +246,10 @@ int kvm_vmi_emulated_cmpxchg(struct x86_emulate_ctxt *ctxt, gva_t gva, const voi
 int kvm_vmi_write_guest_virt(struct kvm_vcpu *vcpu, gva_t gva, const void *val,
 			     unsigned int bytes, u64 access, bool emulator,
 			     struct x86_exception *exception);
+int kvm_vmi_subpages_max(struct kvm *kvm);
+int kvm_vmi_enable_subpages(struct kvm *kvm, const struct kvm_enable_cap *cap);
+int kvm_vmi_set_subpages(struct kvm *kvm, struct kvm_subpage __user *arg);
+int kvm_vmi_get_subpages(struct kvm *kvm, struct kvm_subpage __user *arg);
 void __kvm_vmi_begin_emulation(struct kvm_vcpu *vcpu);
 bool __kvm_vmi_task_switch_denied(struct kvm_vcpu *vcpu);
 bool __kvm_vmi_emulation_failed(struct kvm_vcpu *vcpu, int emulation_type, int *ret);
@@ -345,10 +359,20 @@ static __always_inline void kvm_vmi_exempt(struct kvm_vcpu *vcpu, bool exempt)
 	vcpu->arch.vmi.exempt = exempt;
 }
 
-/* Is the address that the emulator was given a page table's, not the operand's? */
+/* The emulated instruction is about to reach a device. */
+static __always_inline void kvm_vmi_reach_device(struct kvm_vcpu *vcpu)
+{
+	if (kvm_vmi_active(vcpu->kvm))
+		vcpu->arch.vmi.device = true;
+}
+
+/*
+ * Is the address that the emulator was given a page table's, not the operand's, or is
+ * it that of a fault which the VMM has thought about since?
+ */
 static __always_inline bool kvm_vmi_fault_is_walk(struct kvm_vcpu *vcpu)
 {
-	return kvm_vmi_active(vcpu->kvm) && vcpu->arch.vmi.walk;
+	return kvm_vmi_active(vcpu->kvm) && (vcpu->arch.vmi.walk || vcpu->arch.vmi.again);
 }
 
 /* The emulator gave up.  True if it was a matter of the map, *@ret as for KVM_RUN. */
@@ -439,6 +463,8 @@ bool kvm_vmi_rule_armed(struct kvm_vmi_layer *layer, u32 id);
 bool kvm_vmi_stricter(const struct kvm_vmi_speaker *a, const struct kvm_vmi_speaker *b);
 bool kvm_vmi_speaker(struct kvm_vmi *vmi, gfn_t gfn, u32 mask, struct kvm_vmi_speaker *ret);
 u32 kvm_vmi_look(struct kvm_vmi *vmi, gfn_t gfn, u32 mask, struct kvm_vmi_speaker *ret);
+u32 kvm_vmi_look_layer(struct kvm_vmi *vmi, unsigned int layer, gfn_t gfn, u32 mask,
+		       struct kvm_vmi_speaker *ret);
 void kvm_vmi_count(struct kvm_vmi *vmi, const struct kvm_vmi_speaker *s, u32 counters);
 
 /* ---- reader.c ---- */
@@ -466,7 +492,11 @@ bool kvm_vmi_spp_can_check(struct kvm_vcpu *vcpu, struct kvm_page_fault *fault);
 /* ---- access.c ---- */
 
 int kvm_vmi_set_rules(struct kvm *kvm, const struct kvm_vmi_rule *rules, unsigned int nr);
+int kvm_vmi_set_layer_rules(struct kvm *kvm, enum kvm_vmi_layer_id layer_id,
+			    const struct kvm_vmi_rule *rules, unsigned int nr);
 int kvm_vmi_clear_rule(struct kvm *kvm, u32 id);
+int kvm_vmi_change_layer(struct kvm *kvm, enum kvm_vmi_layer_id layer_id,
+			 const struct kvm_vmi_range *ranges, unsigned int nr, bool set);
 int kvm_vmi_change_access(struct kvm *kvm, const struct kvm_vmi_range *ranges,
 			  unsigned int nr, bool set);
 void kvm_vmi_zap_rule(struct kvm_vmi *vmi, struct kvm_vmi_layer *layer, u32 rule,
@@ -490,7 +520,7 @@ void kvm_vmi_zap_run(struct kvm_vmi *vmi, gfn_t first, gfn_t last, bool recover)
 void kvm_vmi_open_init(struct kvm_vmi *vmi);
 void kvm_vmi_open_destroy(struct kvm_vmi *vmi);
 void kvm_vmi_close_pages(struct kvm_vmi *vmi, gfn_t first, gfn_t last);
-bool kvm_vmi_open_page(struct kvm_vmi *vmi, gfn_t gfn, u32 legal);
+u32 kvm_vmi_open_page(struct kvm_vmi *vmi, gfn_t gfn, u32 legal, unsigned int layer);
 bool kvm_vmi_is_open(struct kvm_vmi *vmi, gfn_t first, gfn_t last);
 
 /* ---- violation.c ---- */
@@ -504,6 +534,24 @@ u32 kvm_vmi_raise(struct kvm_vcpu *vcpu, struct kvm_vmi_violation *v,
 		  const struct kvm_vmi_speaker *s);
 void kvm_vmi_deny(struct kvm_vcpu *vcpu);
 int kvm_vmi_unemulatable(struct kvm_vcpu *vcpu, gpa_t gpa);
+int kvm_vmi_unemulatable_from(struct kvm_vcpu *vcpu, gpa_t gpa, unsigned int layer);
+u32 kvm_vmi_outcome(u32 verdict);
+int kvm_vmi_emulate(struct kvm_vcpu *vcpu, void *insn, int insn_len);
+int kvm_vmi_settle(struct kvm_vcpu *vcpu, const struct kvm_vmi_speaker *s, void *insn,
+		   int insn_len);
+bool kvm_vmi_next_speaker(struct kvm_vcpu *vcpu, unsigned int layer,
+			  struct kvm_vmi_speaker *ret);
+
+/* ---- exit.c ---- */
+
+void kvm_vmi_answer(struct kvm_vcpu *vcpu, const struct kvm_vmi_speaker *s, gpa_t gpa,
+		    bool walk);
+bool kvm_vmi_answered(struct kvm_vcpu *vcpu, const struct kvm_vmi_speaker *s, gpa_t gpa);
+bool kvm_vmi_walk_answered(struct kvm_vcpu *vcpu, const struct kvm_vmi_speaker *s);
+bool kvm_vmi_may_exit(struct kvm_vcpu *vcpu, const struct kvm_vmi_violation *v);
+void kvm_vmi_prepare_exit(struct kvm_vcpu *vcpu, const struct kvm_vmi_violation *v,
+			  const struct kvm_vmi_speaker *s);
+int kvm_vmi_leave(struct kvm_vcpu *vcpu);
 
 /* ---- emulate.c ---- */
 
@@ -550,6 +598,24 @@ static inline void kvm_vmi_set_cr0(struct kvm_vcpu *vcpu, unsigned long cr0) {}
 static inline void kvm_vmi_load_sregs(struct kvm_vcpu *vcpu, unsigned long cr0,
 				      const struct kvm_segment *cs) {}
 static inline void kvm_vmi_shutdown(struct kvm_vcpu *vcpu) {}
+static inline int kvm_vmi_subpages_max(struct kvm *kvm) { return 0; }
+
+static inline int kvm_vmi_enable_subpages(struct kvm *kvm, const struct kvm_enable_cap *cap)
+{
+	return -EINVAL;
+}
+
+static inline int kvm_vmi_set_subpages(struct kvm *kvm, struct kvm_subpage __user *arg)
+{
+	return -ENOTTY;
+}
+
+static inline int kvm_vmi_get_subpages(struct kvm *kvm, struct kvm_subpage __user *arg)
+{
+	return -ENOTTY;
+}
+
+static inline void kvm_vmi_reach_device(struct kvm_vcpu *vcpu) {}
 static inline void kvm_vmi_begin_emulation(struct kvm_vcpu *vcpu, bool again) {}
 static inline bool kvm_vmi_task_switch_denied(struct kvm_vcpu *vcpu) { return false; }
 static inline void kvm_vmi_exempt(struct kvm_vcpu *vcpu, bool exempt) {}

@@ -34,7 +34,9 @@ static void kvm_vmi_report_write(struct kvm_vmi *vmi, const struct kvm_vmi_speak
 	v.rule = s->rule;
 	v.cookie = s->cookie;
 	v.action = s->action;
-	v.seq = atomic64_inc_return(&vmi->violations);
+	if (s->layer == KVM_VMI_LAYER_VMM)
+		v.flags |= KVM_VMI_V_VMM;
+	v.seq = atomic64_inc_return(&vmi->violations[s->layer]);
 	if (s->action == KVM_VMI_ALLOW || s->action == KVM_VMI_KILL)
 		verdict = s->action;
 
@@ -46,14 +48,17 @@ static void kvm_vmi_report_write(struct kvm_vmi *vmi, const struct kvm_vmi_speak
 		kvm_vmi_kill(vmi->kvm);
 }
 
-/* Which rule forbids these bytes?  False if none; *@ret_gpa is the first denied one. */
-static bool kvm_vmi_forbidden(struct kvm_vmi *vmi, u64 gpa, unsigned int len,
-			      struct kvm_vmi_speaker *s, u64 *ret_gpa)
+/* Which rule of a layer forbids these bytes?  *@ret_gpa is the first denied one. */
+static bool kvm_vmi_forbidden(struct kvm_vmi *vmi, unsigned int layer, u64 gpa,
+			      unsigned int len, struct kvm_vmi_speaker *s, u64 *ret_gpa)
 {
 	u32 mask = kvm_vmi_subpages(offset_in_page(gpa), len);
 	gfn_t gfn = gpa_to_gfn(gpa);
-	u32 denied = mask & ~kvm_vmi_look(vmi, gfn, mask, s);
+	u32 denied;
 
+	if (mtree_empty(&vmi->layers[layer].map))
+		return false;
+	denied = mask & ~kvm_vmi_look_layer(vmi, layer, gfn, mask, s);
 	if (likely(!denied) || kvm_vmi_is_open(vmi, gfn, gfn))
 		return false;
 	*ret_gpa = max(gpa, (gpa & PAGE_MASK) + (__ffs(denied) << KVM_VMI_SUBPAGE_SHIFT));
@@ -71,23 +76,47 @@ static bool kvm_vmi_is_exempt(struct kvm *kvm)
 static bool kvm_vmi_walk_granted(struct kvm *kvm, const struct kvm_vmi_speaker *s)
 {
 	struct kvm_vcpu *vcpu = kvm_get_running_vcpu();
-	const struct kvm_vmi_answer *a;
 
-	if (!vcpu || vcpu->kvm != kvm)
-		return false;
-	a = &vcpu->arch.vmi.answer;
-	return a->walk && a->rule == s->rule && a->layer == s->layer &&
-	       a->changes == s->changes && vcpu->arch.vmi.emulating &&
-	       a->rip == kvm_rip_read(vcpu);
+	return vcpu && vcpu->kvm == kvm && kvm_vmi_walk_answered(vcpu, s);
+}
+
+/* A rule that has something to say of a write, and where. */
+struct kvm_vmi_objection {
+	struct kvm_vmi_speaker s;
+	u64 gpa;
+};
+
+/*
+ * May these bytes be written?  The layers answer one after the other, up to the one
+ * that does not let them; *@ret_nr of @said are then to be reported.
+ */
+static bool kvm_vmi_permitted(struct kvm_vmi *vmi, u64 gpa, unsigned int len, bool walk,
+			      struct kvm_vmi_objection *said, unsigned int *ret_nr)
+{
+	unsigned int l, nr = 0;
+	bool permitted = true;
+
+	for (l = 0; l < KVM_VMI_NR_LAYERS && permitted; l++) {
+		struct kvm_vmi_objection *o = &said[nr];
+
+		if (!kvm_vmi_forbidden(vmi, l, gpa, len, &o->s, &o->gpa))
+			continue;
+		if (walk && (o->s.flags & KVM_VMI_RULE_PAGE_TABLE ||
+			     kvm_vmi_walk_granted(vmi->kvm, &o->s)))
+			continue;
+		permitted = o->s.action == KVM_VMI_ALLOW;
+		nr++;
+	}
+	*ret_nr = nr;
+	return permitted;
 }
 
 bool __kvm_vmi_write_begin(struct kvm_vmi_write *w, struct kvm *kvm, u64 gpa,
 			   void __user *uaddr, unsigned int len, bool walk)
 {
 	struct kvm_vmi *vmi = kvm->arch.vmi;
-	struct kvm_vmi_speaker s;
-	bool forbidden, silent;
-	u64 first;
+	struct kvm_vmi_objection said[KVM_VMI_NR_LAYERS];
+	unsigned int i, nr;
 
 	if (!READ_ONCE(vmi->active) || kvm_vmi_is_exempt(kvm))
 		return true;
@@ -96,18 +125,14 @@ bool __kvm_vmi_write_begin(struct kvm_vmi_write *w, struct kvm *kvm, u64 gpa,
 	w->uaddr = uaddr;
 	w->len = len;
 	w->idx = srcu_read_lock(&kvm_vmi_store_srcu);
-	forbidden = kvm_vmi_forbidden(vmi, gpa, len, &s, &first);
-	silent = forbidden && walk && (s.flags & KVM_VMI_RULE_PAGE_TABLE ||
-				       kvm_vmi_walk_granted(kvm, &s));
-
-	if (!forbidden || silent || s.action == KVM_VMI_ALLOW) {
+	if (kvm_vmi_permitted(vmi, gpa, len, walk, said, &nr)) {
 		w->active = true;
 		pagefault_disable();
 	} else {
 		srcu_read_unlock(&kvm_vmi_store_srcu, w->idx);
 	}
-	if (forbidden && !silent)
-		kvm_vmi_report_write(vmi, &s, first, len, walk);
+	for (i = 0; i < nr; i++)
+		kvm_vmi_report_write(vmi, &said[i].s, said[i].gpa, len, walk);
 	return w->active;
 }
 
@@ -130,23 +155,30 @@ bool __kvm_vmi_write_end(struct kvm_vmi_write *w, bool failed)
 bool __kvm_vmi_may_map(struct kvm *kvm, u64 gpa, unsigned int len)
 {
 	struct kvm_vmi *vmi = kvm->arch.vmi;
-	struct kvm_vmi_speaker s;
-	u64 first;
+	struct kvm_vmi_objection said[KVM_VMI_NR_LAYERS];
+	unsigned int i, nr;
+	bool permitted;
 
-	if (!READ_ONCE(vmi->active) || !kvm_vmi_forbidden(vmi, gpa, len, &s, &first))
+	if (!READ_ONCE(vmi->active))
 		return true;
-	kvm_vmi_report_write(vmi, &s, first, len, false);
-	return s.action == KVM_VMI_ALLOW;
+	permitted = kvm_vmi_permitted(vmi, gpa, len, false, said, &nr);
+	for (i = 0; i < nr; i++)
+		kvm_vmi_report_write(vmi, &said[i].s, said[i].gpa, len, false);
+	return permitted;
 }
 
 /* Denied, and not the end of the VM: a walk is served without the bit. */
 bool __kvm_vmi_stays_clean(struct kvm *kvm, u64 gpa, unsigned int len)
 {
 	struct kvm_vmi *vmi = kvm->arch.vmi;
-	struct kvm_vmi_speaker s;
-	u64 first;
+	struct kvm_vmi_objection o;
+	unsigned int l;
 
-	return READ_ONCE(vmi->active) && kvm_vmi_forbidden(vmi, gpa, len, &s, &first) &&
-	       !(s.flags & KVM_VMI_RULE_PAGE_TABLE) && s.action != KVM_VMI_ALLOW &&
-	       s.action != KVM_VMI_KILL;
+	if (!READ_ONCE(vmi->active))
+		return false;
+	for (l = 0; l < KVM_VMI_NR_LAYERS; l++)
+		if (kvm_vmi_forbidden(vmi, l, gpa, len, &o.s, &o.gpa) &&
+		    !(o.s.flags & KVM_VMI_RULE_PAGE_TABLE) && o.s.action != KVM_VMI_ALLOW)
+			return o.s.action != KVM_VMI_KILL;
+	return false;
 }

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The VMM's own interface: sub-pages that it protects, and its answers. */
+#ifndef KVM_TEST_SUBPAGE_H
+#define KVM_TEST_SUBPAGE_H
+
+#include <linux/kvm_subpage.h>
+
+#include "vmi.h"
+
+/* As the ioctls, -errno on failure; @masks has room for @npages. */
+int subpage_set(struct vm *vm, uint64_t gfn, uint32_t npages, const uint32_t *masks);
+int subpage_get(struct vm *vm, uint64_t gfn, uint32_t npages, uint32_t *ret_masks);
+
+/** subpage_enable - enable the capability; -errno */
+int subpage_enable(struct vm *vm);
+
+/** subpage_vm - a VM whose VMM has done so */
+struct vm *subpage_vm(const struct vm_options *options, uint64_t *ret_id);
+
+/** subpage_protect - let the sub-pages @write of the frame at @gpa be written; must work */
+void subpage_protect(struct vm *vm, uint64_t gpa, uint32_t write);
+
+/** subpage_exit - what the last KVM_RUN has told, to be answered there */
+struct kvm_subpage_exit *subpage_exit(struct vcpu *vcpu);
+
+/* The run ended with an exit of ours. */
+#define is_subpage_exit(r)	((r).end == RUN_OTHER_EXIT && (r).exit_reason == KVM_EXIT_SUBPAGE)
+
+#define expect_exit(what)							\
+	({									\
+		struct run r_ = (what);						\
+										\
+		expect(is_subpage_exit(r_), "%s", run_text(&r_));		\
+	})
+
+#define require_exit(what)							\
+	do {									\
+		if (!expect_exit(what))						\
+			tap_abort();						\
+	} while (0)
+
+/** subpage_answer - answer the last exit and run on */
+struct run subpage_answer(struct vcpu *vcpu, uint32_t verdict);
+
+/** subpage_answer_all - the same for every exit that follows; how many there were */
+struct run subpage_answer_all(struct vcpu *vcpu, struct run r, uint32_t verdict,
+			      unsigned int *ret_exits);
+
+#endif /* KVM_TEST_SUBPAGE_H */
