@@ -143,7 +143,7 @@ static void test_caps(uintptr_t arg)
 	expect_eq(caps.verdicts & (1U << KVM_VMI_DENY | 1U << KVM_VMI_ALLOW | 1U << KVM_VMI_SKIP |
 				   1U << KVM_VMI_KILL | 1U << KVM_VMI_EXIT | 1U << KVM_VMI_HOLD),
 		  1U << KVM_VMI_DENY | 1U << KVM_VMI_ALLOW | 1U << KVM_VMI_SKIP |
-		  1U << KVM_VMI_KILL);
+		  1U << KVM_VMI_KILL | 1U << KVM_VMI_EXIT);
 	expect_eq(caps.kinds, 1U << KVM_VMI_WRITE | 1U << KVM_VMI_WALK | 1U << KVM_VMI_KVM |
 			      1U << KVM_VMI_UNEMULATABLE);
 	expect_eq(caps.admission, KVM_VMI_ADMIT_OFF);
