@@ -74,7 +74,7 @@ static int subpage_ioctl(struct kvm_vm *vm, unsigned long cmd, u64 gfn, u32 npag
 	sp->gfn_base = gfn;
 	sp->npages = npages;
 	memcpy(sp->access_map, map, bytes);
-	r = __vm_ioctl(vm, cmd, sp);
+	r = ioctl(vm->fd, cmd, sp);
 	memcpy(map, sp->access_map, bytes);
 	free(sp);
 	return r;
@@ -174,7 +174,7 @@ KVM_ONE_VCPU_TEST(subpage, arguments, guest_main)
 
 	r = __vm_ioctl(vm, KVM_SUBPAGES_SET_ACCESS, &sp);
 	TEST_ASSERT(r == -1 && errno == EINVAL, "Flags: %d, errno %d", r, errno);
-	r = __vm_ioctl(vm, KVM_SUBPAGES_SET_ACCESS, NULL);
+	r = __vm_ioctl(vm, KVM_SUBPAGES_SET_ACCESS, (struct kvm_subpage *)NULL);
 	TEST_ASSERT(r == -1 && errno == EFAULT, "NULL: %d, errno %d", r, errno);
 	r = subpage_ioctl(vm, KVM_SUBPAGES_SET_ACCESS, 0, KVM_SUBPAGES_MAX + 1, set);
 	TEST_ASSERT(r == -1 && errno == EINVAL, "Too many: %d, errno %d", r, errno);
