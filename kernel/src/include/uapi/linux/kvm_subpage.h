@@ -45,7 +45,7 @@ struct kvm_subpage {
 #define KVM_SUBPAGE_EXIT_NESTED		(1U << 2)	/* by an L2 guest; gva is L2's */
 #define KVM_SUBPAGE_EXIT_VECTORING	(1U << 3)	/* reserved, never set */
 #define KVM_SUBPAGE_EXIT_EMULATED	(1U << 4)	/* decoded: gpa and length are exact */
-#define KVM_SUBPAGE_EXIT_OWN		(1U << 7)	/* by the VMM's map, not a rule of the host */
+#define KVM_SUBPAGE_EXIT_OWN		(1U << 7)	/* by the VMM's map, no rule of the host */
 
 /**
  * struct kvm_subpage_exit - a forbidden access that waits for the VMM's answer

@@ -221,6 +221,7 @@ static void kvm_vmi_release(struct kvm_vmi_layer *layer, unsigned long runs)
 		layer->pledged = p->next;
 		layer->nr_pledged--;
 		free_page((unsigned long)p);
+		cond_resched();
 	}
 }
 
@@ -524,6 +525,7 @@ void kvm_vmi_map_destroy(struct kvm_vmi *vmi)
 			kvm_vmi_entry_put(entry, 1);
 			if (last == U64_MAX)
 				break;
+			cond_resched();
 		}
 		/* No reader is left. */
 		mt_clear_in_rcu(&layer->map);

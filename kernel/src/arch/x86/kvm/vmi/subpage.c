@@ -36,8 +36,7 @@ int kvm_vmi_subpages_max(struct kvm *kvm)
  *
  * A reset keeps the rule: whoever resets the machine is who set it, and the interface
  * knows of no map that is not in force.
- * Return: 0, also if it was enabled before; -EINVAL, -EOPNOTSUPP, -ENOMEM, -EIO,
- * -EAGAIN (call again), -EINTR
+ * Return: 0, also if it was enabled before; -EINVAL, -EOPNOTSUPP, -ENOMEM, -EIO, -EINTR
  */
 int kvm_vmi_enable_subpages(struct kvm *kvm, const struct kvm_enable_cap *cap)
 {
@@ -54,7 +53,9 @@ int kvm_vmi_enable_subpages(struct kvm *kvm, const struct kvm_enable_cap *cap)
 		return -EINVAL;
 	if (READ_ONCE(vmi->exits))
 		return 0;
-	r = kvm_vmi_set_layer_rules(kvm, KVM_VMI_LAYER_VMM, &rule, 1);
+	r = kvm_vmi_activate_here(kvm);
+	if (!r)
+		r = kvm_vmi_set_layer_rules(kvm, KVM_VMI_LAYER_VMM, &rule, 1);
 	if (r)
 		return r;
 	/* Pairs with kvm_vmi_check_subpages(): who finds it set finds the rule. */

@@ -34,36 +34,64 @@ static atomic64_t kvm_vmi_last_id = ATOMIC64_INIT(0);
  * Throw the switch, then wait for every vCPU that may have looked at it before:
  * all of KVM's accesses to guest memory are within kvm->srcu.  A reader that
  * comes later sees @active, and is waited for by kvm_vmi_store_srcu.
- *
+ */
+static void kvm_vmi_do_activate(struct kvm_vmi *vmi)
+{
+	struct kvm *kvm = vmi->kvm;
+
+	guard(mutex)(&vmi->activate_lock);
+	if (vmi->ready)
+		return;
+
+	static_branch_inc(&kvm_vmi_key);
+
+	mutex_lock(&kvm->slots_lock);
+	mutex_lock(&vmi->lock);
+	WRITE_ONCE(vmi->active, !vmi->unsupported);
+	mutex_unlock(&vmi->lock);
+	if (vmi->active && !kvm_vmi_find_aliases(kvm)) {
+		WRITE_ONCE(vmi->unsupported, true);
+		WRITE_ONCE(vmi->active, false);
+	}
+	mutex_unlock(&kvm->slots_lock);
+
+	if (!vmi->active)
+		static_branch_dec(&kvm_vmi_key);
+	synchronize_srcu(&kvm->srcu);
+	/* Pairs with kvm_vmi_activate(): @active is settled before @ready. */
+	smp_store_release(&vmi->ready, true);
+	wake_up_all(&vmi->activated);
+}
+
+/*
  * A worker, because static keys take cpus_read_lock(): a program's caller is
  * pinned to its CPU and must not wait for that lock without a time limit.
  */
 static void kvm_vmi_activate_fn(struct work_struct *work)
 {
 	struct kvm_vmi *vmi = container_of(work, struct kvm_vmi, activate_work);
-	struct kvm *kvm = vmi->kvm;
 
-	if (!vmi->active) {
-		static_branch_inc(&kvm_vmi_key);
+	kvm_vmi_do_activate(vmi);
+	kvm_put_kvm(vmi->kvm);
+}
 
-		mutex_lock(&kvm->slots_lock);
-		mutex_lock(&vmi->lock);
-		WRITE_ONCE(vmi->active, !vmi->unsupported);
-		mutex_unlock(&vmi->lock);
-		if (vmi->active && !kvm_vmi_find_aliases(kvm)) {
-			WRITE_ONCE(vmi->unsupported, true);
-			WRITE_ONCE(vmi->active, false);
-		}
-		mutex_unlock(&kvm->slots_lock);
+/**
+ * kvm_vmi_activate_here - the same as kvm_vmi_activate() in the caller's own time
+ * @kvm: the VM, referenced
+ *
+ * For the VMM itself: whoever holds up the activation of VMs of his own must not fill
+ * the workers that others' wait for.
+ * Context: sleeps, no KVM lock held.
+ * Return: 0; -EOPNOTSUPP for a VM that takes no map.
+ */
+int kvm_vmi_activate_here(struct kvm *kvm)
+{
+	struct kvm_vmi *vmi = kvm->arch.vmi;
 
-		if (!vmi->active)
-			static_branch_dec(&kvm_vmi_key);
-		synchronize_srcu(&kvm->srcu);
-	}
-	/* Pairs with kvm_vmi_activate(): @active is settled before @ready. */
-	smp_store_release(&vmi->ready, true);
-	wake_up_all(&vmi->activated);
-	kvm_put_kvm(kvm);
+	if (READ_ONCE(vmi->unsupported))
+		return -EOPNOTSUPP;
+	kvm_vmi_do_activate(vmi);
+	return READ_ONCE(vmi->active) ? 0 : -EOPNOTSUPP;
 }
 
 /**
@@ -229,6 +257,7 @@ int kvm_vmi_init_vm(struct kvm *kvm)
 
 	mutex_init(&vmi->lock);
 	mutex_init(&vmi->regs_lock);
+	mutex_init(&vmi->activate_lock);
 	kvm_vmi_map_init(vmi);
 	kvm_vmi_open_init(vmi);
 	INIT_WORK(&vmi->activate_work, kvm_vmi_activate_fn);

@@ -136,7 +136,8 @@ enum kvm_vmi_admission_state {
  *	becomes visible
  * @ready: @active is settled, and no emulator is left that has not seen it
  * @unsupported: takes no map (SEV, TDX, private memory)
- * @activate_work: sets @active and @ready
+ * @activate_lock: held while @active and @ready are set; before any other lock
+ * @activate_work: sets them
  * @activated: wakes who waits for it
  * @generation: resets
  * @protected: the boot CPU has been in protected mode since the last reset
@@ -181,6 +182,7 @@ struct kvm_vmi {
 	bool active;
 	bool ready;
 	bool unsupported;
+	struct mutex activate_lock;
 	struct work_struct activate_work;
 	wait_queue_head_t activated;
 
@@ -395,6 +397,7 @@ struct kvm *kvm_vmi_get(u64 id);
 struct kvm *kvm_vmi_next(u64 after);
 void kvm_vmi_put(struct kvm *kvm);
 int kvm_vmi_activate(struct kvm *kvm);
+int kvm_vmi_activate_here(struct kvm *kvm);
 void kvm_vmi_kill(struct kvm *kvm);
 void kvm_vmi_info(struct kvm_vmi *vmi, struct kvm_vmi_vm_info *info);
 unsigned int kvm_vmi_maxphyaddr(struct kvm *kvm);
