@@ -709,9 +709,21 @@ static void test_device(uintptr_t arg)
 	expect_eq(vmi_log_violations(id), 1);
 	expect_violation(id, 0, .verdict = KVM_VMI_DENY, .gpa = DATA);
 	expect(!(vmi_log_violation(id, 0)->v.legal & 1U << KVM_VMI_EXIT), "exit is legal");
+	/* The same where the map's own fault began the emulation: from memory on to a device. */
+	vm_map(vm, MMIO - PAGE_SIZE, DATA + PAGE_SIZE, 1, PTE_DEFAULT);
+	subpage_protect(vm, DATA, DENIED(2));
+	*(uint64_t *)vm_hva(vm, DATA + SUBPAGE) = 5;
+	r = vcpu_op(v, OP_REP_MOVS, DATA + SUBPAGE - 8, MMIO - 8, 8, 2);
+	expect_end(r, RUN_MMIO);
+	memcpy(v->run->mmio.data, &value, 8);
+	expect_gp(vcpu_continue(v));
+	expect_eq(vm_read64(vm, DATA + SUBPAGE), 5);
+	expect_eq(vmi_log_violations(id), 2);
+	subpage_protect(vm, DATA, DENIED(1));
+
 	/* From memory it may be left. */
 	expect_exit(vcpu_op(v, OP_REP_MOVS, DATA, DATA + PAGE_SIZE, 8, 1));
-	expect_eq(vmi_log_violations(id), 2);
+	expect_eq(vmi_log_violations(id), 3);
 	vm_free(vm);
 }
 

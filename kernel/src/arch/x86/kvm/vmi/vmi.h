@@ -182,7 +182,7 @@ struct kvm_vmi {
 	bool active;
 	bool ready;
 	bool unsupported;
-	struct mutex activate_lock;
+	struct mutex activate_lock;	/* active, ready */
 	struct work_struct activate_work;
 	wait_queue_head_t activated;
 
