@@ -14,7 +14,7 @@ struct kvm;
 /**
  * struct kvm_vmi_write - a write that KVM makes at an address the guest chose
  * @kvm: the VM
- * @uaddr: where in the VMM's memory
+ * @uaddr: where in the VMM's memory; NULL if through a pinned mapping of KVM's own
  * @len: bytes
  * @idx: SRCU cookie
  * @active: between begin and end
@@ -47,7 +47,8 @@ bool __kvm_vmi_stays_clean(struct kvm *kvm, u64 gpa, unsigned int len);
  * @w: filled, handed to kvm_vmi_write_end()
  * @kvm: the VM, with kvm->srcu or slots_lock held
  * @gpa: guest physical address, the @len bytes are within one page
- * @uaddr: the same place in the VMM's memory
+ * @uaddr: the same place in the VMM's memory; NULL if the page is pinned and mapped in
+ *	the kernel, then kvm_vmi_write_end() is told of no fault
  * @len: bytes
  *
  * Return: true if the write may be made now; false if the access map forbids

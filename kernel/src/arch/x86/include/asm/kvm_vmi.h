@@ -12,6 +12,12 @@
 struct kvm_vmi_regs_request;
 
 /*
+ * The access map has changed: look again at what is mapped for the CPU.  Whoever
+ * makes it knows afterwards that no vCPU is in the guest without having done so.
+ */
+#define KVM_REQ_VMI_MAPS	KVM_ARCH_REQ_FLAGS(40, KVM_REQUEST_WAIT | KVM_REQUEST_NO_WAKEUP)
+
+/*
  * Answers that are kept for one instruction: two layers for each store of the one
  * that makes most of them, PUSHA.
  */

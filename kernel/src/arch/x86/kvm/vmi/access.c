@@ -58,6 +58,8 @@ void kvm_vmi_bracket_end(struct kvm *kvm)
 	kvm_vmi_map_seq_inc(kvm->arch.vmi);
 	kvm_mmu_invalidate_end(kvm);
 	write_unlock(&kvm->mmu_lock);
+
+	kvm_vmi_recheck_maps(kvm);
 }
 
 /* Zap what a change touched, neighbouring frames in one go. */

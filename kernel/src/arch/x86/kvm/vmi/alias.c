@@ -217,8 +217,10 @@ void kvm_vmi_commit_memory_region(struct kvm *kvm, const struct kvm_memory_slot 
 	found = kvm_vmi_find_aliases_of(kvm, new, KVM_VMI_ZAP_ALIASES, UINT_MAX);
 	mutex_unlock(&vmi->lock);
 	srcu_read_unlock(&kvm->srcu, idx);
-	if (found)
+	if (found) {
+		kvm_vmi_recheck_maps(kvm);
 		synchronize_srcu_expedited(&kvm_vmi_store_srcu);
+	}
 }
 
 /* Is any of these frames marked?  RCU or kvm_vmi.lock. */

@@ -35,6 +35,7 @@ static void kvm_vmi_open_fn(struct work_struct *work)
 		xa_erase(&vmi->open, gfn);
 		kvm_vmi_zap_run(vmi, gfn, gfn, false);
 	}
+	kvm_vmi_recheck_maps(kvm);
 	mutex_unlock(&vmi->lock);
 	srcu_read_unlock(&kvm->srcu, idx);
 

@@ -19,6 +19,7 @@
 #include "vmi/trace.h"
 
 DEFINE_STATIC_KEY_FALSE(kvm_vmi_key);
+EXPORT_SYMBOL_FOR_KVM_INTERNAL(kvm_vmi_key);
 
 /* How long a caller waits for a VM's first activation before it must ask again. */
 #define KVM_VMI_ACTIVATE_TIMEOUT	HZ

@@ -230,6 +230,10 @@ void kvm_vmi_load_sregs(struct kvm_vcpu *vcpu, unsigned long cr0, const struct k
 void kvm_vmi_shutdown(struct kvm_vcpu *vcpu);
 int __kvm_vmi_admission(struct kvm_vcpu *vcpu);
 void kvm_vmi_serve_regs(struct kvm_vcpu *vcpu);
+void kvm_vmi_serve_maps(struct kvm_vcpu *vcpu);
+bool kvm_vmi_drop_map(struct kvm_vcpu *vcpu, struct kvm_host_map *map, unsigned int offset,
+		      unsigned int len);
+bool __kvm_vmi_refuses(struct kvm *kvm, gpa_t gpa, unsigned int len);
 
 int __kvm_vmi_page_fault(struct kvm_vcpu *vcpu, struct kvm_page_fault *fault);
 bool kvm_vmi_may_arm(struct kvm_vcpu *vcpu, struct kvm_mmu_page *sp, gfn_t gfn);
@@ -264,6 +268,17 @@ static inline void kvm_vmi_serve_requests(struct kvm_vcpu *vcpu)
 		kvm_vmi_serve_regs(vcpu);
 	if (kvm_check_request(KVM_REQ_VMI_SPP, vcpu))
 		kvm_vmi_load_spp(vcpu);
+	if (kvm_check_request(KVM_REQ_VMI_MAPS, vcpu))
+		kvm_vmi_serve_maps(vcpu);
+}
+
+/*
+ * Would KVM's write of these bytes, within one page, be refused?  Then that is
+ * reported; else nothing is, for nothing is written yet.
+ */
+static __always_inline bool kvm_vmi_refuses(struct kvm *kvm, gpa_t gpa, unsigned int len)
+{
+	return kvm_vmi_active(kvm) && __kvm_vmi_refuses(kvm, gpa, len);
 }
 
 /*
@@ -518,6 +533,10 @@ bool kvm_vmi_has_alias(struct kvm_vmi *vmi, gfn_t first, gfn_t last);
 void kvm_vmi_walk_aliases(struct kvm_vmi *vmi, gfn_t gfn, kvm_vmi_alias_fn fn, void *arg);
 void kvm_vmi_zap_run(struct kvm_vmi *vmi, gfn_t first, gfn_t last, bool recover);
 
+/* ---- nested.c ---- */
+
+void kvm_vmi_recheck_maps(struct kvm *kvm);
+
 /* ---- open.c ---- */
 
 void kvm_vmi_open_init(struct kvm_vmi *vmi);
@@ -624,6 +643,17 @@ static inline bool kvm_vmi_task_switch_denied(struct kvm_vcpu *vcpu) { return fa
 static inline void kvm_vmi_exempt(struct kvm_vcpu *vcpu, bool exempt) {}
 static inline int kvm_vmi_admission(struct kvm_vcpu *vcpu) { return 0; }
 static inline void kvm_vmi_serve_requests(struct kvm_vcpu *vcpu) {}
+
+static inline bool kvm_vmi_drop_map(struct kvm_vcpu *vcpu, struct kvm_host_map *map,
+				    unsigned int offset, unsigned int len)
+{
+	return false;
+}
+
+static inline bool kvm_vmi_refuses(struct kvm *kvm, gpa_t gpa, unsigned int len)
+{
+	return false;
+}
 
 static inline int kvm_vmi_page_fault(struct kvm_vcpu *vcpu, struct kvm_page_fault *fault)
 {

@@ -2,7 +2,7 @@
 /*
  * KVM virtual machine introspection: writes that KVM makes by itself at an
  * address the guest chose (steal time, clocks, PV EOI, Hyper-V pages, accessed
- * and dirty bits of a page walk in software).
+ * and dirty bits of a page walk in software, what a guest hypervisor has written).
  *
  * Some run where no program can, so the rule alone decides: allow and monitor
  * let them through, kill kills, anything else makes them fail as if the page
@@ -135,6 +135,7 @@ bool __kvm_vmi_write_begin(struct kvm_vmi_write *w, struct kvm *kvm, u64 gpa,
 		kvm_vmi_report_write(vmi, &said[i].s, said[i].gpa, len, walk);
 	return w->active;
 }
+EXPORT_SYMBOL_FOR_KVM_INTERNAL(__kvm_vmi_write_begin);
 
 bool __kvm_vmi_write_end(struct kvm_vmi_write *w, bool failed)
 {
@@ -151,6 +152,7 @@ bool __kvm_vmi_write_end(struct kvm_vmi_write *w, bool failed)
 	/* The variant that does not write. */
 	return !fault_in_safe_writeable((char __user *)w->uaddr, w->len);
 }
+EXPORT_SYMBOL_FOR_KVM_INTERNAL(__kvm_vmi_write_end);
 
 bool __kvm_vmi_may_map(struct kvm *kvm, u64 gpa, unsigned int len)
 {
@@ -166,6 +168,21 @@ bool __kvm_vmi_may_map(struct kvm *kvm, u64 gpa, unsigned int len)
 		kvm_vmi_report_write(vmi, &said[i].s, said[i].gpa, len, false);
 	return permitted;
 }
+EXPORT_SYMBOL_FOR_KVM_INTERNAL(__kvm_vmi_may_map);
+
+bool __kvm_vmi_refuses(struct kvm *kvm, gpa_t gpa, unsigned int len)
+{
+	struct kvm_vmi *vmi = kvm->arch.vmi;
+	struct kvm_vmi_objection said[KVM_VMI_NR_LAYERS];
+	unsigned int nr;
+
+	if (kvm_vmi_permitted(vmi, gpa, len, false, said, &nr))
+		return false;
+	/* The last one refuses; what was let through before it is not written either. */
+	kvm_vmi_report_write(vmi, &said[nr - 1].s, said[nr - 1].gpa, len, false);
+	return true;
+}
+EXPORT_SYMBOL_FOR_KVM_INTERNAL(__kvm_vmi_refuses);
 
 /* Denied, and not the end of the VM: a walk is served without the bit. */
 bool __kvm_vmi_stays_clean(struct kvm *kvm, u64 gpa, unsigned int len)
