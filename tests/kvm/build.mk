@@ -6,6 +6,7 @@ KVM_TEST_DIR := $(BUILD)/tests/kvm
 KVM_TEST := $(KVM_TEST_DIR)/kvm_test
 KVM_SMP_TEST := $(KVM_TEST_DIR)/kvm_smp_test
 KVM_SPP_TEST := $(KVM_TEST_DIR)/kvm_spp_test
+KVM_APICV_TEST := $(KVM_TEST_DIR)/kvm_apicv_test
 
 # The guest's program has no C library, no vector registers and no red zone.
 KVM_GUEST_CFLAGS := -m64 -ffreestanding -fno-pic -fno-pie -mno-red-zone -mgeneral-regs-only \
@@ -26,10 +27,12 @@ KVM_TEST_HEADERS := $(wildcard tests/kvm/*.h tests/kvm/lib/*.h tests/kvm/guest/*
 # One program under several names: what it runs by default depends on the name.
 LAB_kvm_smp_test := --smp 2
 LAB_kvm_spp_test := intel --append kvm_intel.spp=1
+# Where L1 is offered posted interrupts; and an L2 runs while its pages are protected.
+LAB_kvm_apicv_test := --smp 2 --append kvm_intel.enable_apicv=1
 
-CHECK_kvm += $(KVM_TEST) $(KVM_SPP_TEST)
+CHECK_kvm += $(KVM_TEST) $(KVM_SPP_TEST) $(KVM_APICV_TEST)
 
-kvm-test: $(KVM_TEST) $(KVM_SMP_TEST) $(KVM_SPP_TEST)
+kvm-test: $(KVM_TEST) $(KVM_SMP_TEST) $(KVM_SPP_TEST) $(KVM_APICV_TEST)
 .PHONY: kvm-test
 
 $(KVM_TEST_DIR)/guest/%.o: tests/kvm/guest/% $(KVM_TEST_HEADERS) tests/kvm/build.mk
@@ -65,5 +68,5 @@ $(KVM_TEST_DIR)/%.c.o: tests/kvm/%.c $(KVM_TEST_HEADERS) tests/kvm/build.mk
 $(KVM_TEST): $(KVM_TEST_OBJECTS)
 	$(call quiet,LINK,$@)$(CC) -static -no-pie -s $(KVM_TEST_OBJECTS) $(LIBBPF_LIBS) -lpthread -o $@
 
-$(KVM_SMP_TEST) $(KVM_SPP_TEST): $(KVM_TEST)
+$(KVM_SMP_TEST) $(KVM_SPP_TEST) $(KVM_APICV_TEST): $(KVM_TEST)
 	$(Q)ln -f $< $@

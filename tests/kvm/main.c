@@ -23,6 +23,7 @@ static const struct test_suite *const suites[] = {
 	&suite_kvmwrite,
 	&suite_nested,
 	&suite_hypervisor,
+	&suite_nestedwrite,
 	&suite_survive,
 	&suite_map,
 	&suite_badinput,
@@ -37,18 +38,19 @@ static const struct test_suite *const suites[] = {
 	NULL
 };
 
-/* What runs when nothing is named, on a host with one CPU and with several. */
+/* What runs when nothing is named: with one CPU, with several, with APIC virtualization. */
 static char *const usual[] = {
 	"baseline", "write", "instructions", "verdict", "event", "walk", "unemulatable",
-	"kvmwrite", "nested", "hypervisor", "survive", "map", "badinput", "reset", "admission",
-	"observe", "hammer", "engine", "vmm", "differential",
+	"kvmwrite", "nested", "hypervisor", "nestedwrite", "survive", "map", "badinput", "reset",
+	"admission", "observe", "hammer", "engine", "vmm", "differential",
 };
 static char *const usual_smp[] = { "baseline", "write" };
+static char *const usual_apicv[] = { "nestedwrite" };
 /* On a host that is told to have the CPU check sub-pages. */
 static char *const usual_spp[] = {
 	"spp", "engine", "write", "instructions", "verdict", "event", "walk", "unemulatable",
-	"kvmwrite", "nested", "hypervisor", "survive", "map", "reset", "hammer", "vmm",
-	"differential",
+	"kvmwrite", "nested", "hypervisor", "nestedwrite", "survive", "map", "reset", "hammer",
+	"vmm", "differential",
 };
 
 static void usage(FILE *to)
@@ -57,6 +59,7 @@ static void usage(FILE *to)
 		"usage: kvm_test [OPTIONS] [SUITE[.CASE]...]\n"
 		"       kvm_smp_test: the same with what needs several CPUs as default\n"
 		"       kvm_spp_test: with what a host with kvm_intel.spp=1 is to show\n"
+		"       kvm_apicv_test: with what needs posted interrupts\n"
 		"  --list           print the names of all cases\n"
 		"  --seed=N         repeat a run; 0 = by the clock (default 1)\n"
 		"  --long           full numbers of iterations\n"
@@ -110,5 +113,7 @@ int main(int argc, char **argv)
 		return tap_run(suites, usual_smp, ARRAY_SIZE(usual_smp));
 	if (strstr(basename(argv[0]), "spp"))
 		return tap_run(suites, usual_spp, ARRAY_SIZE(usual_spp));
+	if (strstr(basename(argv[0]), "apicv"))
+		return tap_run(suites, usual_apicv, ARRAY_SIZE(usual_apicv));
 	return tap_run(suites, usual, ARRAY_SIZE(usual));
 }

@@ -15,6 +15,7 @@ extern const struct test_suite suite_unemulatable;
 extern const struct test_suite suite_kvmwrite;
 extern const struct test_suite suite_nested;
 extern const struct test_suite suite_hypervisor;
+extern const struct test_suite suite_nestedwrite;
 extern const struct test_suite suite_survive;
 extern const struct test_suite suite_map;
 extern const struct test_suite suite_badinput;

@@ -112,6 +112,7 @@ enum guest_op {
 	OP_CPUID,		/* arg0 = leaf, arg1 = subleaf; ret0..ret3 */
 	OP_LOAD_CR3,		/* arg0 = value */
 	OP_INVLPG,		/* arg0 = address */
+	OP_LOAD_CR8,		/* arg0 = value */
 	OP_LOAD_DS,		/* arg0 = selector */
 	OP_LTR,			/* arg0 = selector */
 	OP_HLT,			/* interrupts on, halt, interrupts off */
@@ -121,6 +122,7 @@ enum guest_op {
 	OP_HYPERCALL,		/* arg0 = number, arg1.. = arguments; ret0 */
 	/* load: see hammer.c */
 	OP_HAMMER,
+	OP_CR8_SPIN,		/* load CR8 with ever other values */
 	OP_FILL,		/* arg0 = address, arg1 = value, arg2 = stride, arg3 = count */
 	/* nested: see l1.h */
 	OP_NESTED_ON,		/* VMXON, or EFER.SVME; ret0 = 1 Intel, 2 AMD */

@@ -61,7 +61,11 @@ svm_enter:
 	save
 	movq	%rdi, %rax
 	clgi
+	.globl	svm_vmrun
+svm_vmrun:
 	vmrun
+	.globl	svm_left
+svm_left:
 	stgi
 	restore
 	cld

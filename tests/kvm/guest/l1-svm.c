@@ -122,7 +122,15 @@ static void svm_run(struct guest_cpu *cpu, uint64_t base)
 		write_controls(cpu, vmcb, base);
 		write_guest(cpu, vmcb);
 	}
+	/* VMRUN may fault; an injected event that does has a fixup of its own. */
+	cpu->insn = (uint64_t)svm_vmrun;
+	if (!cpu->fixup)
+		cpu->fixup = (uint64_t)svm_left;
 	svm_enter((uint64_t)vmcb);
+	if (cpu->faults && cpu->fault_rip == (uint64_t)svm_vmrun) {
+		cpu->l2_exit = L2_NOT_ENTERED;
+		return;
+	}
 	code = vmcb->exit_code;
 	cpu->l2_rip = vmcb->rip;
 	cpu->l2_info = code;

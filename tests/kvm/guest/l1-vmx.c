@@ -13,11 +13,16 @@
 #define MSR_VMX_TRUE_ENTRY	0x490
 #define MSR_LSTAR		0xc0000082
 
+#define PIN_EXT_INTR		(1U << 0)
+#define PIN_POSTED		(1U << 7)
+#define CPU_TPR_SHADOW		(1U << 21)
 #define CPU_IO_BITMAPS		(1U << 25)
 #define CPU_MSR_BITMAPS		(1U << 28)
 #define CPU_SECONDARY		(1U << 31)
 #define CPU2_EPT		(1U << 1)
+#define CPU2_INTR_DELIVERY	(1U << 9)
 #define EXIT_HOST_64		(1U << 9)
+#define EXIT_ACK_INTR		(1U << 15)
 #define ENTRY_GUEST_64		(1U << 9)
 
 #define EPT_RWX			7UL
@@ -38,11 +43,12 @@
 
 /* Fields that are not just written once, by their encodings. */
 enum {
+	POSTED_VECTOR = 0x0002, POSTED_DESC = 0x2016, GUEST_INTR_STATUS = 0x0810,
 	IO_BITMAP_A = 0x2000, IO_BITMAP_B = 0x2002, MSR_BITMAP = 0x2004,
-	EXIT_MSR_STORE_ADDR = 0x2006, EPT_POINTER = 0x201a, LINK_POINTER = 0x2800,
+	EXIT_MSR_STORE_ADDR = 0x2006, VIRTUAL_APIC = 0x2012, EPT_POINTER = 0x201a, LINK_POINTER = 0x2800,
 	PIN_CONTROLS = 0x4000, CPU_CONTROLS = 0x4002, EXCEPTION_BITMAP = 0x4004,
 	EXIT_CONTROLS = 0x400c, EXIT_MSR_STORE_COUNT = 0x400e, ENTRY_CONTROLS = 0x4012,
-	ENTRY_INTR_INFO = 0x4016, CPU2_CONTROLS = 0x401e,
+	ENTRY_INTR_INFO = 0x4016, TPR_THRESHOLD = 0x401c, CPU2_CONTROLS = 0x401e,
 	INSTRUCTION_ERROR = 0x4400, EXIT_REASON = 0x4402, EXIT_INTR_INFO = 0x4404,
 	GUEST_PHYSICAL = 0x2400,
 	GUEST_ES = 0x0800, GUEST_ES_LIMIT = 0x4800, GUEST_ES_AR = 0x4814,
@@ -109,17 +115,34 @@ static int vmx_on(struct guest_cpu *cpu, uint64_t base)
 static void write_controls(struct guest_cpu *cpu, uint64_t base)
 {
 	uint32_t mode = cpu->l2_mode, cpu1 = CPU_IO_BITMAPS | CPU_MSR_BITMAPS;
+	uint32_t pin = 0, cpu2 = 0, exit = EXIT_HOST_64;
 	volatile uint32_t *msr = (uint32_t *)(base + L1_MSR_STORE);
 
 	if (mode & L1_PAGING) {
-		cpu1 |= CPU_SECONDARY;
-		vmwrite(CPU2_CONTROLS, controls(MSR_VMX_CPU2, CPU2_EPT));
+		cpu2 |= CPU2_EPT;
 		vmwrite(EPT_POINTER, (base + L1_ROOT) | EPTP_WALK_4 | 6 |
 			(mode & L1_AD ? EPTP_AD : 0));
 	}
-	vmwrite(PIN_CONTROLS, controls(MSR_VMX_TRUE_PIN, 0));
+	if (mode & L1_TPR_SHADOW) {
+		cpu1 |= CPU_TPR_SHADOW;
+		vmwrite(VIRTUAL_APIC, base + L1_VAPIC);
+		vmwrite(TPR_THRESHOLD, 0);
+	}
+	if (mode & L1_POSTED) {
+		pin = PIN_EXT_INTR | PIN_POSTED;
+		cpu2 |= CPU2_INTR_DELIVERY;
+		exit |= EXIT_ACK_INTR;
+		vmwrite(POSTED_VECTOR, L1_POSTED_VECTOR);
+		vmwrite(POSTED_DESC, base + L1_PI_DESC);
+		vmwrite(GUEST_INTR_STATUS, 0);
+	}
+	if (cpu2) {
+		cpu1 |= CPU_SECONDARY;
+		vmwrite(CPU2_CONTROLS, controls(MSR_VMX_CPU2, cpu2));
+	}
+	vmwrite(PIN_CONTROLS, controls(MSR_VMX_TRUE_PIN, pin));
 	vmwrite(CPU_CONTROLS, controls(MSR_VMX_TRUE_CPU, cpu1));
-	vmwrite(EXIT_CONTROLS, controls(MSR_VMX_TRUE_EXIT, EXIT_HOST_64));
+	vmwrite(EXIT_CONTROLS, controls(MSR_VMX_TRUE_EXIT, exit));
 	vmwrite(ENTRY_CONTROLS, controls(MSR_VMX_TRUE_ENTRY, ENTRY_GUEST_64));
 	vmwrite(IO_BITMAP_A, base + L1_IO_BITMAP);
 	vmwrite(IO_BITMAP_B, base + L1_IO_BITMAP + 0x1000);

@@ -18,6 +18,8 @@
 #define L1_INJECTS	(1U << 4)	/* an interrupt at entry; the L2's stack is at arg0 */
 #define L1_STORES_MSRS	(1U << 5)	/* Intel: one at VM-exit, into the page for it */
 #define L1_LEAVES_VMCB	(1U << 6)	/* AMD: enter with the VMCB as it is */
+#define L1_TPR_SHADOW	(1U << 7)	/* Intel: the L2's CR8 is in the virtual-APIC page */
+#define L1_POSTED	(1U << 8)	/* Intel, with the last: interrupts are posted */
 
 /* &guest_cpu.l2_exit */
 #define L2_DONE		0		/* the L2 has ended by itself */
@@ -26,6 +28,8 @@
 #define L2_SHUTDOWN	3
 #define L2_NOT_ENTERED	4		/* l2_info = the CPU's error */
 #define L2_OTHER	5
+
+#define L1_POSTED_VECTOR 0xf2		/* says that some are */
 
 #define L2_CR3_MARK	8UL		/* PWT: of no consequence */
 
@@ -45,6 +49,8 @@
 #define L1_PD_ARENA	0xb000UL
 #define L1_PT_ARENA	0xc000UL	/* not with L1_HUGE */
 #define L1_MSR_STORE	0xd000UL
+#define L1_VAPIC	0xe000UL
+#define L1_PI_DESC	0xf400UL	/* within its page */
 #define L1_FREE		0x10000UL	/* for tests */
 
 #ifdef KVM_TEST_GUEST_H
@@ -108,6 +114,7 @@ void l2_start(void) __attribute__((noreturn));
 int vmx_enter(int resume);
 void vmx_exit(void);
 void svm_enter(uint64_t vmcb);
+extern const char svm_vmrun[], svm_left[];	/* in there: VMRUN, and what follows it */
 
 /* l1.c */
 void l2_main(struct guest_cpu *cpu) __attribute__((noreturn));

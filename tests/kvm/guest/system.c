@@ -41,6 +41,11 @@ void op_invlpg(struct guest_cpu *cpu)
 	asm volatile(TRY("invlpg (%[p])") : : [p] "r"(cpu->arg[0]) : TRY_CLOBBERS);
 }
 
+void op_load_cr8(struct guest_cpu *cpu)
+{
+	asm volatile(TRY("movq %0, %%cr8") : : "r"(cpu->arg[0]) : TRY_CLOBBERS);
+}
+
 void op_load_ds(struct guest_cpu *cpu)
 {
 	asm volatile(TRY("movw %w[value], %%ds") : : [value] "r"((uint32_t)cpu->arg[0])
@@ -87,6 +92,16 @@ void op_hypercall(struct guest_cpu *cpu)
 		     : "b"(cpu->arg[1]), "c"(cpu->arg[2]), "d"(cpu->arg[3]), "S"(cpu->arg[4])
 		     : TRY_CLOBBERS);
 	cpu->ret[0] = rax;
+}
+
+void op_cr8_spin(struct guest_cpu *cpu)
+{
+	uint64_t n;
+
+	for (n = 0; !cpu->stop; n++) {
+		asm volatile("movq %0, %%cr8" : : "r"(n & 15) : "memory");
+		cpu->progress++;
+	}
 }
 
 void op_fill(struct guest_cpu *cpu)

@@ -14,7 +14,9 @@ static const uint32_t shape_modes[NR_SHAPES] = {
 
 void nested_new(struct nested *n, enum shape shape, uint32_t mode)
 {
-	static const struct vm_options options = {
+	const struct vm_options options = {
+		/* Else the L2's CR8 is KVM's, to be kept by the VMM. */
+		.flags = mode & L1_TPR_SHADOW ? VM_IRQCHIP : 0,
 		.arena_pages = NESTED_FRAMES,
 		.arena = BACKING_THP,
 	};
