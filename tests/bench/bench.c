@@ -66,6 +66,13 @@ void bench_pin(void)
 		strerror(errno));
 }
 
+void bench_keep_workers_out(void)
+{
+	const struct sched_param param = { .sched_priority = 1 };
+
+	require(!sched_setscheduler(0, SCHED_FIFO, &param), "SCHED_FIFO: %s", strerror(errno));
+}
+
 /* A map that has to be searched, but says nothing of what is measured. */
 static void protect_elsewhere(uint64_t id)
 {

@@ -47,6 +47,14 @@ static inline uint64_t bench_ticks(void)
 /** bench_pin - this thread stays on CPU 0 */
 void bench_pin(void);
 
+/**
+ * bench_keep_workers_out - from now on this thread has the CPU for itself
+ *
+ * Workers of the kernel that wait for a reader, such as the program that makes a
+ * call, would take turns with it, and count as instructions what they wait.
+ */
+void bench_keep_workers_out(void);
+
 /** bench_vm - a VM in @state; the case ends if it cannot be had */
 struct vm *bench_vm(enum bench_state state, const struct vm_options *options);
 

@@ -5,7 +5,6 @@
  * waits for emulated stores to end.  What it waits is time, not instructions.
  */
 #include <errno.h>
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -91,17 +90,6 @@ static void check_set(uint64_t id, const struct kvm_vmi_range *range)
 	       "frame %#llx has mask %#x, not %#x", got[0].gfn, got[0].write, range->write);
 }
 
-/*
- * Workers of the kernel that wait for a reader, such as the program that makes the
- * call, would take turns with it, and count as instructions what they wait.
- */
-static void keep_workers_out(void)
-{
-	const struct sched_param param = { .sched_priority = 1 };
-
-	require(!sched_setscheduler(0, SCHED_FIFO, &param), "SCHED_FIFO: %s", strerror(errno));
-}
-
 /* One VM whose map changes. */
 struct subject {
 	struct vm *vm;
@@ -154,7 +142,7 @@ static void change(uintptr_t index)
 	struct slot *slot;
 
 	bench_pin();
-	keep_workers_out();
+	bench_keep_workers_out();
 	s.change = &changes[index];
 	s.vm = vm_new(NULL);
 	s.id = vmi_vm(s.vm);

@@ -23,6 +23,12 @@ static const struct test_suite *const suites[] = {
 	NULL
 };
 
+/* On a host that is told to have the CPU check sub-pages. */
+static const struct test_suite *const suites_hardware[] = {
+	&suite_hardware,
+	NULL
+};
+
 static const struct test_suite *const suites_without[] = {
 	&suite_unused,
 	&suite_vmm,
@@ -36,8 +42,10 @@ int main(int argc, char **argv)
 		return 0;
 	}
 	if (argc > 1 && argv[1][0] == '-') {
-		fprintf(stderr, "usage: kvm_bench [--list | SUITE[.CASE]...]\n");
+		fprintf(stderr, "usage: kvm_bench [--list | hardware[.CASE]... | SUITE[.CASE]...]\n");
 		return 2;
 	}
+	if (argc > 1 && !strncmp(argv[1], "hardware", strlen("hardware")))
+		return tap_run(suites_hardware, argv + 1, argc - 1);
 	return tap_run(vmi_in_kernel() ? suites : suites_without, argv + 1, argc - 1);
 }

@@ -13,5 +13,6 @@ extern const struct test_suite suite_vmm;
 extern const struct test_suite suite_violation;
 extern const struct test_suite suite_change;
 extern const struct test_suite suite_size;
+extern const struct test_suite suite_hardware;
 
 #endif /* BENCH_SUITES_H */

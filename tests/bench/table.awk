@@ -7,13 +7,14 @@
 # has the REFERENCE 0 is an aim for what comes on top of FLOOR.
 
 BEGIN {
-	order = "aobcde"
+	order = "aobcdes"
 	title["a"] = "(a) an exit that is none of its business: what it costs, and beyond the unpatched kernel's"
 	title["o"] = "(a) by disassembly: instructions on that exit's way that the unpatched kernel has not"
 	title["b"] = "(b) the first touch of a page: what it costs, and beyond the unpatched kernel's"
 	title["c"] = "(c) a forbidden write, decided by a program, by the rule alone, by a VMM, by a VMM that asks another process"
 	title["d"] = "(d) changing 512 pages of the map, one of them"
 	title["e"] = "(e) memory of a protected page"
+	title["s"] = "(s) sub-pages checked by the CPU (SPP), beside the same host in software"
 }
 
 {
