@@ -4,9 +4,12 @@
  * memory change: no denied write lands after a call has returned, no allowed one
  * is lost, nothing leaks.  Each vCPU knows what must be in its own quadwords.
  */
+#include <errno.h>
+#include <pthread.h>
 #include <sched.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <time.h>
 
@@ -282,6 +285,121 @@ static void test_host(uintptr_t arg)
 	finish(&h);
 }
 
+/* What goes on beside the vCPUs and the changes, each in a thread of its own. */
+struct disturbance {
+	struct hammer *h;
+	struct slot *arena;
+	enum backing backing;
+	bool stop;
+	unsigned long slots, notifiers;
+	int err;		/* of the first call that failed */
+};
+
+static bool set_region(struct disturbance *d, unsigned int id, uint64_t gpa, void *p,
+		       uint64_t size, uint32_t flags)
+{
+	struct kvm_userspace_memory_region region = {
+		.slot = id,
+		.flags = flags,
+		.guest_phys_addr = gpa,
+		.memory_size = size,
+		.userspace_addr = (uintptr_t)p,
+	};
+
+	if (!ioctl(d->h->vm->fd, KVM_SET_USER_MEMORY_REGION, &region))
+		return true;
+	if (!d->err)
+		d->err = errno;
+	return false;
+}
+
+/* A slot comes and goes, the arena's is logged and is not, its log is read. */
+static void *disturb_slots(void *arg)
+{
+	struct disturbance *d = arg;
+	static uint8_t memory[4 * PAGE_SIZE] __attribute__((aligned(4096)));
+	struct slot *a = d->arena;
+	static uint64_t bitmap[8];
+	struct kvm_dirty_log log = { .slot = a->id, .dirty_bitmap = bitmap };
+
+	while (!__atomic_load_n(&d->stop, __ATOMIC_RELAXED)) {
+		if (!set_region(d, VM_MAX_SLOTS, 0x100000000UL, memory, sizeof(memory), 0) ||
+		    !set_region(d, a->id, a->gpa, a->hva, a->size, KVM_MEM_LOG_DIRTY_PAGES) ||
+		    !set_region(d, VM_MAX_SLOTS, 0x100000000UL, memory, 0, 0))
+			break;
+		if (ioctl(d->h->vm->fd, KVM_GET_DIRTY_LOG, &log) && !d->err)
+			d->err = errno;
+		if (!set_region(d, a->id, a->gpa, a->hva, a->size, 0))
+			break;
+		d->slots++;
+		sched_yield();
+	}
+	return NULL;
+}
+
+/* Pages are unmapped, paged out, merged, collapsed and split; none loses what is in it. */
+static void *disturb_memory(void *arg)
+{
+	struct disturbance *d = arg;
+	uint8_t *p = d->arena->hva;
+
+	while (!__atomic_load_n(&d->stop, __ATOMIC_RELAXED)) {
+		switch (d->notifiers++ % 4) {
+		case 0:
+			/* A memfd keeps what a process gives up. */
+			madvise(p, FRAMES * PAGE_SIZE, d->backing == BACKING_SHARED ?
+						       MADV_DONTNEED : MADV_PAGEOUT);
+			break;
+		case 1:
+			if (d->backing == BACKING_THP)
+				host_collapse(p);
+			break;
+		case 2:
+			madvise(p + FRAMES * PAGE_SIZE, FRAMES * PAGE_SIZE, MADV_MERGEABLE);
+			madvise(p, FRAMES * PAGE_SIZE, MADV_MERGEABLE);
+			break;
+		default:
+			madvise(p + FRAMES * PAGE_SIZE, PAGE_SIZE, MADV_DONTNEED);
+			break;
+		}
+		sched_yield();
+	}
+	return NULL;
+}
+
+/* All at once: stores, changes, memory slots, the host's memory management. */
+static void test_all(uintptr_t backing)
+{
+	unsigned int i, n = test_options.long_run ? 3000 : 200, least = n / 20;
+	struct disturbance d = { .backing = backing };
+	pthread_t slots, memory;
+	struct hammer h;
+
+	host_swap_on();
+	if (backing != BACKING_SHARED)
+		host_merge_always(true);
+	start(&h, &(struct vm_options){ .arena = backing, .arena_pages = 512 });
+	d.h = &h;
+	d.arena = vm_slot(h.vm, GUEST_ARENA);
+	require(!pthread_create(&slots, NULL, disturb_slots, &d) &&
+		!pthread_create(&memory, NULL, disturb_memory, &d), "pthread_create");
+	/* Until each has had its turns. */
+	for (i = 0; i < n || (i < 10 * n && __atomic_load_n(&d.slots, __ATOMIC_RELAXED) < least);
+	     i++)
+		if (!change(&h))
+			break;
+	n = i;
+	for (i = 0; i < FRAMES; i++)
+		check_snapshot(&h, i);
+	__atomic_store_n(&d.stop, true, __ATOMIC_RELAXED);
+	pthread_join(slots, NULL);
+	pthread_join(memory, NULL);
+	tap_note("  %u changes, %lu changes of slots, %lu of memory", n, d.slots, d.notifiers);
+	expect(!d.err, "a memory slot: %s", strerror(d.err));
+	expect(d.slots && d.notifiers, "nothing went on beside");
+	finish(&h);
+}
+
 /* Rules are set, disarmed and removed as a whole. */
 static void test_rules(uintptr_t arg)
 {
@@ -359,10 +477,20 @@ static const struct test_case cases[] = {
 	{ "batches", test_batches },
 	{ "owners", test_owners },
 	{ "host", test_host },
+	{ "all-anonymous", test_all, BACKING_ANONYMOUS },
+	{ "all-thp", test_all, BACKING_THP },
+	{ "all-shared", test_all, BACKING_SHARED },
 	{ "rules", test_rules },
 	{ "kill", test_kill },
 	{ "registers", test_registers },
 	{ }
 };
 
-const struct test_suite suite_hammer = { .name = "hammer", .cases = cases, .setup = vmi_setup };
+static void after_case(void)
+{
+	host_merge_always(false);
+}
+
+const struct test_suite suite_hammer = {
+	.name = "hammer", .cases = cases, .setup = vmi_setup, .after = after_case,
+};

@@ -109,6 +109,12 @@ bool host_swap_out(void *p, uint64_t size)
 	return false;
 }
 
+void host_merge_always(bool on)
+{
+	write_file("/sys/kernel/mm/ksm/sleep_millisecs", on ? "1" : "20");
+	write_file("/sys/kernel/mm/ksm/run", on ? "1" : "0");
+}
+
 bool host_merge(void *p, unsigned int pages)
 {
 	const struct timespec t = { .tv_nsec = 20000000 };

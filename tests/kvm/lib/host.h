@@ -20,6 +20,9 @@ bool host_is_resident(void *p);
 /** host_merge - have KSM merge @pages equal pages at @p; false if it did not */
 bool host_merge(void *p, unsigned int pages);
 
+/** host_merge_always - have KSM merge what it may, until it is told not to */
+void host_merge_always(bool on);
+
 /** host_collapse - make one huge page of the 2 MiB at @p; false if that failed */
 bool host_collapse(void *p);
 
