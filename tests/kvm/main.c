@@ -33,6 +33,7 @@ static const struct test_suite *const suites[] = {
 	&suite_hammer,
 	&suite_engine,
 	&suite_spp,
+	&suite_nospp,
 	&suite_differential,
 	&suite_vmm,
 	NULL
@@ -46,7 +47,8 @@ static char *const usual[] = {
 };
 static char *const usual_smp[] = { "baseline", "write" };
 static char *const usual_apicv[] = { "nestedwrite" };
-/* On a host that is told to have the CPU check sub-pages. */
+/* On a host that is told to have the CPU check sub-pages, but cannot; and on one that can. */
+static char *const usual_nospp[] = { "nospp", "engine", "write", "survive" };
 static char *const usual_spp[] = {
 	"spp", "engine", "write", "instructions", "verdict", "event", "walk", "unemulatable",
 	"kvmwrite", "nested", "hypervisor", "nestedwrite", "survive", "map", "reset", "hammer",
@@ -59,6 +61,7 @@ static void usage(FILE *to)
 		"usage: kvm_test [OPTIONS] [SUITE[.CASE]...]\n"
 		"       kvm_smp_test: the same with what needs several CPUs as default\n"
 		"       kvm_spp_test: with what a host with kvm_intel.spp=1 is to show\n"
+		"       kvm_nospp_..._test: the same of a host that lacks something for it\n"
 		"       kvm_apicv_test: with what needs posted interrupts\n"
 		"  --list           print the names of all cases\n"
 		"  --seed=N         repeat a run; 0 = by the clock (default 1)\n"
@@ -111,6 +114,8 @@ int main(int argc, char **argv)
 		return tap_run(suites, argv + optind, argc - optind);
 	if (strstr(basename(argv[0]), "smp"))
 		return tap_run(suites, usual_smp, ARRAY_SIZE(usual_smp));
+	if (strstr(basename(argv[0]), "nospp"))
+		return tap_run(suites, usual_nospp, ARRAY_SIZE(usual_nospp));
 	if (strstr(basename(argv[0]), "spp"))
 		return tap_run(suites, usual_spp, ARRAY_SIZE(usual_spp));
 	if (strstr(basename(argv[0]), "apicv"))

@@ -274,6 +274,51 @@ static void test_dirty_log(uintptr_t manual)
 	vm_free(vm);
 }
 
+/* The entries of a ring since the last time, which are given back: how often is @gpa told? */
+static unsigned int ring_tells(struct vm *vm, struct kvm_dirty_gfn *ring, unsigned int *next,
+			       uint64_t gpa)
+{
+	struct slot *slot = vm_slot(vm, gpa);
+	unsigned int told = 0, all = 0;
+
+	for (;; all++) {
+		struct kvm_dirty_gfn *e = &ring[*next % VM_RING_ENTRIES];
+
+		if (!(__atomic_load_n(&e->flags, __ATOMIC_ACQUIRE) & KVM_DIRTY_GFN_F_DIRTY))
+			break;
+		told += e->slot == slot->id && e->offset == (gpa - slot->gpa) / PAGE_SIZE;
+		__atomic_store_n(&e->flags, KVM_DIRTY_GFN_F_RESET, __ATOMIC_RELEASE);
+		++*next;
+	}
+	expect_eq(vm_ioctl(vm, KVM_RESET_DIRTY_RINGS, 0), all);
+	return told;
+}
+
+static void test_dirty_ring(uintptr_t arg)
+{
+	uint64_t id;
+	struct vm *vm = new_vm(&(struct vm_options){ .flags = VM_DIRTY_RING }, &id);
+	struct vcpu *v = vm->vcpu[0];
+	struct kvm_dirty_gfn *ring;
+	unsigned int i, next = 0;
+
+	(void)arg;
+	ring = mmap(NULL, VM_RING_ENTRIES * sizeof(*ring), PROT_READ | PROT_WRITE, MAP_SHARED,
+		    v->fd, KVM_DIRTY_LOG_PAGE_OFFSET * PAGE_SIZE);
+	require(ring != MAP_FAILED, "mmap of a ring");
+	expect_no_exits(vm, DATA + SUBPAGE);
+	slot_set_flags(vm, vm_slot(vm, GUEST_ARENA), KVM_MEM_LOG_DIRTY_PAGES);
+	ring_tells(vm, ring, &next, DATA);
+	for (i = 0; i < 4; i++) {
+		expect_denied(v, DATA);
+		expect_eq(ring_tells(vm, ring, &next, DATA), 0);
+		expect_lands(v, DATA + (1 + i) * SUBPAGE);
+		expect(ring_tells(vm, ring, &next, DATA) > 0, "round %u: not told", i);
+	}
+	munmap(ring, VM_RING_ENTRIES * sizeof(*ring));
+	vm_free(vm);
+}
+
 /* KVM has no part in it, so neither has a request for prefaulting. */
 static void test_prefault(uintptr_t arg)
 {
@@ -362,6 +407,7 @@ static const struct test_case cases[] = {
 	{ "dirty-log-manual", test_dirty_log, KVM_DIRTY_LOG_MANUAL_PROTECT_ENABLE },
 	{ "dirty-log-initially-set", test_dirty_log,
 	  KVM_DIRTY_LOG_MANUAL_PROTECT_ENABLE | KVM_DIRTY_LOG_INITIALLY_SET },
+	{ "dirty-ring", test_dirty_ring },
 	{ "prefault", test_prefault },
 	{ "vcpus", test_vcpus },
 	{ "l1-flat", test_l1, SHAPE_FLAT },

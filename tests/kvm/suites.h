@@ -25,6 +25,7 @@ extern const struct test_suite suite_observe;
 extern const struct test_suite suite_hammer;
 extern const struct test_suite suite_engine;
 extern const struct test_suite suite_spp;
+extern const struct test_suite suite_nospp;
 extern const struct test_suite suite_differential;
 extern const struct test_suite suite_vmm;
 

@@ -58,6 +58,10 @@ static void load_image(struct vm *vm)
 struct vm *vm_new(const struct vm_options *options)
 {
 	static const struct vm_options defaults;
+	static const struct kvm_enable_cap ring = {
+		.cap = KVM_CAP_DIRTY_LOG_RING,
+		.args = { VM_RING_ENTRIES * sizeof(struct kvm_dirty_gfn) },
+	};
 	const struct vm_options *o = options ?: &defaults;
 	unsigned int i, pages = o->arena_pages ?: ARENA_PAGES;
 	struct vm *vm = calloc(1, sizeof(*vm));
@@ -71,6 +75,8 @@ struct vm *vm_new(const struct vm_options *options)
 	vm->flags = o->flags;
 
 	vm_ioctl(vm, KVM_SET_TSS_ADDR, 0xfffbd000UL);
+	if (vm->flags & VM_DIRTY_RING)
+		vm_ioctl(vm, KVM_ENABLE_CAP, &ring);
 	if (vm->flags & VM_IRQCHIP)
 		vm_ioctl(vm, KVM_CREATE_IRQCHIP, 0);
 

@@ -19,10 +19,12 @@
 #define HUGE_SIZE	(2UL << 20)
 
 #define VM_MAX_SLOTS	16
+#define VM_RING_ENTRIES	512
 
 /* &vm_options.flags */
 #define VM_IRQCHIP	(1U << 0)	/* the kernel's APICs, x2APIC enabled in the guest */
 #define VM_HYPERV	(1U << 2)	/* CPUID says Hyper-V, and KVM at 0x40000100 */
+#define VM_DIRTY_RING	(1U << 3)	/* pages written are told in rings of VM_RING_ENTRIES */
 #define VM_RAW		(1U << 1)	/* vCPUs as KVM creates them, in real mode */
 
 /* How guest memory is backed. */

@@ -324,7 +324,7 @@ static bool kvm_vmi_is_armed(struct kvm_vcpu *vcpu, gfn_t gfn)
  * @fault: a write, which begins in a sub-page that may be written
  *
  * If it has done so already, and faulted, then the write goes beyond that
- * sub-page, or the CPU cannot tell; or another vCPU was faster.
+ * sub-page, or the CPU cannot tell.
  * Return: true if a SPTE is to be made, and the write tried again
  */
 bool kvm_vmi_spp_can_check(struct kvm_vcpu *vcpu, struct kvm_page_fault *fault)
@@ -334,22 +334,30 @@ bool kvm_vmi_spp_can_check(struct kvm_vcpu *vcpu, struct kvm_page_fault *fault)
 	    kvm_gfn_is_write_tracked(vcpu->kvm, fault->slot, fault->gfn))
 		return false;
 
-	/* Created, or out of L2, since the request to all. */
-	if (!vcpu->arch.vmi.spp_loaded)
+	/* Created, or out of L2, since the request to all: it has not been asked yet. */
+	if (!vcpu->arch.vmi.spp_loaded) {
 		kvm_make_request(KVM_REQ_VMI_SPP, vcpu);
+		return true;
+	}
 	return !fault->present || !kvm_vmi_is_armed(vcpu, fault->gfn);
 }
 
 /**
  * kvm_vmi_mapped - a fault is mapped for which kvm_vmi_spp_can_check() was true
+ * @vcpu: the vCPU
+ * @fault: the fault
  * @r: RET_PF_*
  *
- * If nothing has changed, or KVM has a reason of its own to protect the frame,
- * trying again would fault again: KVM checks this write.
+ * If the frame could not be armed, or KVM has a reason of its own to protect it,
+ * trying again would fault again: KVM checks this write.  If another vCPU has armed it
+ * meanwhile, the CPU has not been asked yet; should it fault again, it has been.
  */
-int kvm_vmi_mapped(int r)
+int kvm_vmi_mapped(struct kvm_vcpu *vcpu, struct kvm_page_fault *fault, int r)
 {
-	return r == RET_PF_SPURIOUS || r == RET_PF_WRITE_PROTECTED ? RET_PF_VMI : r;
+	if (r == RET_PF_WRITE_PROTECTED ||
+	    (r == RET_PF_SPURIOUS && !kvm_vmi_is_armed(vcpu, fault->gfn)))
+		return RET_PF_VMI;
+	return r;
 }
 
 /**

@@ -257,13 +257,12 @@ int __kvm_vmi_page_fault(struct kvm_vcpu *vcpu, struct kvm_page_fault *fault)
 	}
 	if (fault->prefetch)
 		return RET_PF_WRITE_PROTECTED;
+	state->gpa = gfn_to_gpa(fault->gfn) | offset_in_page(fault->addr);
+	state->error_code = fault->error_code;
 	if (!state->speaker.rule && kvm_vmi_spp_can_check(vcpu, fault)) {
 		fault->vmi_spp = true;
 		return RET_PF_CONTINUE;
 	}
-
-	state->gpa = gfn_to_gpa(fault->gfn) | offset_in_page(fault->addr);
-	state->error_code = fault->error_code;
 	return RET_PF_VMI;
 }
 

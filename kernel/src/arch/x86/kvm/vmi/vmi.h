@@ -237,7 +237,7 @@ bool __kvm_vmi_refuses(struct kvm *kvm, gpa_t gpa, unsigned int len);
 
 int __kvm_vmi_page_fault(struct kvm_vcpu *vcpu, struct kvm_page_fault *fault);
 bool kvm_vmi_may_arm(struct kvm_vcpu *vcpu, struct kvm_mmu_page *sp, gfn_t gfn);
-int kvm_vmi_mapped(int r);
+int kvm_vmi_mapped(struct kvm_vcpu *vcpu, struct kvm_page_fault *fault, int r);
 int kvm_vmi_handle_spp(struct kvm_vcpu *vcpu, gpa_t gpa, bool miss);
 void kvm_vmi_load_spp(struct kvm_vcpu *vcpu);
 bool __kvm_vmi_may_write(struct kvm_vcpu *vcpu, gfn_t gfn);
@@ -674,7 +674,10 @@ static inline bool kvm_vmi_may_arm(struct kvm_vcpu *vcpu, struct kvm_mmu_page *s
 	return false;
 }
 
-static inline int kvm_vmi_mapped(int r) { return r; }
+static inline int kvm_vmi_mapped(struct kvm_vcpu *vcpu, struct kvm_page_fault *fault, int r)
+{
+	return r;
+}
 
 static inline int kvm_vmi_handle_spp(struct kvm_vcpu *vcpu, gpa_t gpa, bool miss)
 {
