@@ -48,6 +48,12 @@ int ctl_next(struct merlon_ctl_vm *c)
 }
 
 SEC("syscall")
+int ctl_set_engine(struct merlon_ctl_engine *c)
+{
+	return ON_VM(bpf_kvm_vmi_get, c->vm, bpf_kvm_vmi_set_engine, c->engine);
+}
+
+SEC("syscall")
 int ctl_set_rules(struct merlon_ctl_set_rules *c)
 {
 	__u32 nr = c->nr;

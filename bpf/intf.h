@@ -18,7 +18,9 @@
 /*
  * The layout number: of everything that stays pinned while merlond is gone (the
  * maps' names, keys, values and sizes, and the rings' records).  It counts up
- * with each change, and so does the name of the directory of pins.
+ * with each change, and so does the name of the directory of pins.  A record that
+ * only grows at its end, with the kernel's structure in it, is no change: merlond
+ * does not read the shorter ones it finds, and enumerates when it starts.
  */
 #define MERLON_LAYOUT		1
 #define MERLON_LAYOUT_DIR	"v1"
@@ -141,6 +143,13 @@ struct merlon_ctl_vm {
 		struct kvm_vmi_vm_info info;
 		__u8 room[512];
 	};
+};
+
+/* @engine: &enum kvm_vmi_engine */
+struct merlon_ctl_engine {
+	__u64 vm;
+	__u32 engine;
+	__u32 reserved;
 };
 
 /* For next_rule: the first rule above @rule; for clear_rule: 0 is every rule. */

@@ -17,16 +17,20 @@ char LICENSE[] SEC("license") = "GPL";
 
 static __always_inline void tell(__u16 kind, const struct kvm_vmi_vm_info *info)
 {
+	/* An older kernel's ends before ours does. */
+	__u32 size = bpf_core_type_size(struct kvm_vmi_vm_info);
 	struct merlon_vm_record *record;
 
+	if (size > sizeof(record->info))
+		size = sizeof(record->info);
 	record = bpf_ringbuf_reserve(&control, sizeof(*record), 0);
 	if (!record) {
 		stat_add(MERLON_STAT_CONTROL_LOST);
 		return;
 	}
 	record_fill(&record->head, sizeof(*record), kind, info->id, 0);
-	if (bpf_probe_read_kernel(&record->info, sizeof(record->info), info))
-		__builtin_memset(&record->info, 0, sizeof(record->info));
+	__builtin_memset(&record->info, 0, sizeof(record->info));
+	bpf_probe_read_kernel(&record->info, size, info);
 	bpf_ringbuf_submit(record, 0);
 }
 

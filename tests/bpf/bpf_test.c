@@ -326,6 +326,49 @@ static void test_rules(struct control_bpf *c, __u64 id)
 	check(run(c->progs.ctl_next_rule, &rule, sizeof(rule)) == -ENOENT, "and none is left");
 }
 
+static int set_engine(struct control_bpf *c, __u64 id, __u32 engine)
+{
+	struct merlon_ctl_engine choice = { .vm = id, .engine = engine };
+
+	return run(c->progs.ctl_set_engine, &choice, sizeof(choice));
+}
+
+/* Of a VM that was never protected. */
+static void test_engine_open(struct control_bpf *c, __u64 id, const struct kvm_vmi_caps *caps)
+{
+	struct merlon_ctl_engine choice = { .vm = id };
+	bool hardware = caps->features & KVM_VMI_CAP_SUBPAGE_HW;
+	struct merlon_ctl_vm vm = { .vm = id };
+
+	check(run(c->progs.ctl_info, &vm, sizeof(vm)) == 0 &&
+	      vm.info.engine_wanted == KVM_VMI_ENGINE_AUTO &&
+	      vm.info.engine == (hardware ? KVM_VMI_ENGINE_HARDWARE : KVM_VMI_ENGINE_SOFTWARE) &&
+	      !(vm.info.flags & KVM_VMI_VM_ENGINE_FIXED), "a new VM's engine is open");
+	check(set_engine(c, id, KVM_VMI_ENGINE_HARDWARE) == (hardware ? 0 : -EOPNOTSUPP),
+	      hardware ? "hardware is taken" : "hardware, which is not there, is refused");
+	check(set_engine(c, id, KVM_VMI_NR_ENGINES) == -EINVAL, "there is no fourth engine");
+	check(set_engine(c, id + 1, KVM_VMI_ENGINE_SOFTWARE) == -ESRCH, "nor a VM of another id");
+	check(run(c->progs.ctl_set_engine, &choice, 8) == -EINVAL,
+	      "a context that is too short is refused");
+	check(set_engine(c, id, KVM_VMI_ENGINE_SOFTWARE) == 0 &&
+	      run(c->progs.ctl_info, &vm, sizeof(vm)) == 0 &&
+	      vm.info.engine_wanted == KVM_VMI_ENGINE_SOFTWARE &&
+	      vm.info.engine == KVM_VMI_ENGINE_SOFTWARE, "software is taken");
+}
+
+/* Of one that was, by software, and is not any more. */
+static void test_engine_settled(struct control_bpf *c, __u64 id)
+{
+	struct merlon_ctl_vm vm = { .vm = id };
+
+	check(set_engine(c, id, KVM_VMI_ENGINE_AUTO) == -EBUSY &&
+	      set_engine(c, id, KVM_VMI_ENGINE_SOFTWARE) == -EBUSY,
+	      "after protection it is settled");
+	check(run(c->progs.ctl_info, &vm, sizeof(vm)) == 0 &&
+	      vm.info.flags & KVM_VMI_VM_ENGINE_FIXED &&
+	      vm.info.engine == KVM_VMI_ENGINE_SOFTWARE && !vm.info.table_bytes, "as it was");
+}
+
 static void test_control(void)
 {
 	struct control_bpf *c = control_bpf__open_and_load();
@@ -354,8 +397,10 @@ static void test_control(void)
 	check(run(c->progs.ctl_info, &vm, sizeof(vm)) == 0 && vm.info.id == id, "by its id, too");
 	vm.vm = id + 1;
 	check(run(c->progs.ctl_info, &vm, sizeof(vm)) == -ESRCH, "another id names no VM");
+	test_engine_open(c, id, &caps.caps);
 	test_batches(c, id);
 	test_rules(c, id);
+	test_engine_settled(c, id);
 
 	read.vm = id;
 	read.length = 16;
@@ -387,10 +432,14 @@ static void test_privilege(void)
 	struct merlon_ctl_vm vm = { .vm = 0 };
 	struct merlon_ctl_admission admission = { .mode = KVM_VMI_ADMIT_CLOSED };
 	int fd = new_vm(), status = -1;
+	__u64 id = 0;
 	pid_t pid;
 
 	if (!check(c && fd >= 0, "programs and a VM are there"))
 		return;
+	while (run(c->progs.ctl_next, &vm, sizeof(vm)) == 0)
+		id = vm.vm = vm.info.id;
+	vm.vm = 0;
 	fflush(stdout);
 	pid = fork();
 	if (!pid) {
@@ -402,6 +451,7 @@ static void test_privilege(void)
 		bad |= run(c->progs.ctl_next, &vm, sizeof(vm)) != -ESRCH ? 2 : 0;
 		bad |= run(c->progs.ctl_set_admission, &admission, sizeof(admission)) != -EPERM ?
 		       4 : 0;
+		bad |= set_engine(c, id, KVM_VMI_ENGINE_SOFTWARE) != -ESRCH ? 8 : 0;
 		_exit(bad);
 	}
 	waitpid(pid, &status, 0);
@@ -409,6 +459,7 @@ static void test_privilege(void)
 	      "nobody gets nothing out of a leaked program (%d)", WEXITSTATUS(status));
 	check(run(c->progs.ctl_caps, &caps, sizeof(caps)) == 0 &&
 	      caps.caps.admission == KVM_VMI_ADMIT_OFF, "and root still does");
+	check(set_engine(c, id, KVM_VMI_ENGINE_SOFTWARE) == 0, "on that VM, too");
 	close(fd);
 	control_bpf__destroy(c);
 }
