@@ -28,6 +28,7 @@
 union context {
 	struct merlon_ctl_caps caps;
 	struct merlon_ctl_vm vm;
+	struct merlon_ctl_engine engine;
 	struct merlon_ctl_rule rule;
 	struct merlon_ctl_set_rules set_rules;
 	struct merlon_ctl_access access;
@@ -285,7 +286,7 @@ static int on_sample(void *userdata, void *data, size_t size)
 	const struct merlon_record *record = data;
 	struct kernel_bpf *k = userdata;
 
-	/* Of another layout's program, which the pins' directory rules out: not read. */
+	/* Of an older program, before ours took its place: enumeration makes up for it. */
 	if (size < sizeof(*record) || size < record_size(record->kind))
 		return 0;
 	k->on_record(record, k->userdata);
@@ -333,7 +334,8 @@ static int get_vm(struct kernel_bpf *k, struct bpf_program *program, uint64_t id
 {
 	int r;
 
-	k->context.vm.vm = id;
+	/* A kernel that is older than this program fills less of it. */
+	k->context.vm = (struct merlon_ctl_vm) { .vm = id };
 	r = run(k, program, sizeof(k->context.vm));
 	if (r < 0)
 		return r;
@@ -353,6 +355,14 @@ static int op_vm_next(struct kernel *base, uint64_t after, struct kvm_vmi_vm_inf
 	struct kernel_bpf *k = (struct kernel_bpf *)base;
 
 	return get_vm(k, k->control->progs.ctl_next, after, ret);
+}
+
+static int op_set_engine(struct kernel *base, uint64_t vm, enum kvm_vmi_engine engine)
+{
+	struct kernel_bpf *k = (struct kernel_bpf *)base;
+
+	k->context.engine = (struct merlon_ctl_engine) { .vm = vm, .engine = engine };
+	return run_change(k, k->control->progs.ctl_set_engine, sizeof(k->context.engine));
 }
 
 static int op_set_rules(struct kernel *base, uint64_t vm, const struct kvm_vmi_rule *rules,
@@ -494,6 +504,7 @@ static const struct kernel_ops bpf_ops = {
 	.caps = op_caps,
 	.vm_info = op_vm_info,
 	.vm_next = op_vm_next,
+	.set_engine = op_set_engine,
 	.set_rules = op_set_rules,
 	.next_rule = op_next_rule,
 	.clear_rule = op_clear_rule,

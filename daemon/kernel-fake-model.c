@@ -57,6 +57,38 @@ void fake_remove(struct fake_model *model, uint64_t id)
 	model->n_vms--;
 }
 
+/* Of the table by which the CPU checks: its root, and what the first region needs. */
+#define TABLE_BYTES (4 * 4096)
+
+struct kvm_vmi_vm_info fake_info(const struct fake_model *model, const struct fake_vm *vm)
+{
+	struct kvm_vmi_vm_info info = vm->info;
+
+	if (model->abi < 2) {
+		info.flags &= ~KVM_VMI_VM_ENGINE_FIXED;
+		info.engine = info.engine_wanted = 0;
+		info.table_bytes = 0;
+	} else if (!(info.flags & KVM_VMI_VM_ENGINE_FIXED)) {
+		info.engine = model->hardware && info.engine_wanted != KVM_VMI_ENGINE_SOFTWARE ?
+			      KVM_VMI_ENGINE_HARDWARE : KVM_VMI_ENGINE_SOFTWARE;
+	}
+	return info;
+}
+
+int fake_set_engine(const struct fake_model *model, struct fake_vm *vm, uint32_t engine)
+{
+	if (model->abi < 2)
+		return -ENOSYS;
+	if (engine >= KVM_VMI_NR_ENGINES)
+		return -EINVAL;
+	if (engine == KVM_VMI_ENGINE_HARDWARE && !model->hardware)
+		return -EOPNOTSUPP;
+	if (vm->info.flags & KVM_VMI_VM_ENGINE_FIXED)
+		return -EBUSY;
+	vm->info.engine_wanted = engine;
+	return 0;
+}
+
 struct kvm_vmi_rule_info *fake_rule(struct fake_vm *vm, uint32_t id)
 {
 	for (size_t i = 0; i < vm->n_rules; i++)
@@ -155,7 +187,8 @@ static int replace_range(struct fake_vm *vm, const struct kvm_vmi_range *range)
 	return add_range(vm, range);
 }
 
-int fake_set_access(struct fake_vm *vm, const struct kvm_vmi_range *ranges, size_t n)
+int fake_set_access(const struct fake_model *model, struct fake_vm *vm,
+		    const struct kvm_vmi_range *ranges, size_t n)
 {
 	uint64_t limit = 1ULL << (vm->info.maxphyaddr - 12);
 
@@ -169,6 +202,10 @@ int fake_set_access(struct fake_vm *vm, const struct kvm_vmi_range *ranges, size
 		if (!fake_rule(vm, ranges[i].rule))
 			return -ENOENT;
 	}
+	vm->info.engine = fake_info(model, vm).engine;
+	vm->info.flags |= KVM_VMI_VM_ENGINE_FIXED;
+	if (vm->info.engine == KVM_VMI_ENGINE_HARDWARE)
+		vm->info.table_bytes = TABLE_BYTES;
 	for (size_t i = 0; i < n; i++) {
 		int r = replace_range(vm, &ranges[i]);
 
@@ -222,6 +259,8 @@ struct file_head {
 	uint64_t n_vms;
 	uint32_t admission;
 	uint32_t admission_ms;
+	uint32_t hardware;
+	uint32_t abi;
 };
 
 struct file_vm {
@@ -239,7 +278,8 @@ static bool put(const void *items, size_t size, size_t n, FILE *f)
 int fake_save(const struct fake_model *model, const char *path)
 {
 	_cleanup_free_ char *tmp = NULL;
-	struct file_head head = { model->n_vms, model->admission, model->admission_ms };
+	struct file_head head = { model->n_vms, model->admission, model->admission_ms,
+				  model->hardware, model->abi };
 	bool ok;
 	FILE *f;
 
@@ -295,6 +335,8 @@ int fake_load(struct fake_model *model, const char *path)
 		return -ENOMEM;
 	model->admission = head.admission;
 	model->admission_ms = head.admission_ms;
+	model->hardware = head.hardware;
+	model->abi = head.abi;
 	for (; model->n_vms < head.n_vms; model->n_vms++)
 		if (!read_vm(&model->vms[model->n_vms], f))
 			return -EBADMSG;

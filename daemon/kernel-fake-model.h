@@ -26,6 +26,8 @@ struct fake_model {
 	size_t n_vms;
 	uint32_t admission;
 	uint32_t admission_ms;
+	bool hardware;				/* has that engine */
+	uint32_t abi;				/* KVM_VMI_ABI or older */
 };
 
 /* All return 0 or a negative errno as the kfuncs of the same names do. */
@@ -34,10 +36,15 @@ struct fake_vm *fake_next(struct fake_model *model, uint64_t after);
 int fake_add(struct fake_model *model, const struct kvm_vmi_vm_info *info);
 void fake_remove(struct fake_model *model, uint64_t id);
 
+/* The VM as this kernel tells of it. */
+struct kvm_vmi_vm_info fake_info(const struct fake_model *model, const struct fake_vm *vm);
+int fake_set_engine(const struct fake_model *model, struct fake_vm *vm, uint32_t engine);
+
 struct kvm_vmi_rule_info *fake_rule(struct fake_vm *vm, uint32_t id);
 int fake_set_rules(struct fake_vm *vm, const struct kvm_vmi_rule *rules, size_t n);
 int fake_clear_rule(struct fake_vm *vm, uint32_t id);
-int fake_set_access(struct fake_vm *vm, const struct kvm_vmi_range *ranges, size_t n);
+int fake_set_access(const struct fake_model *model, struct fake_vm *vm,
+		    const struct kvm_vmi_range *ranges, size_t n);
 
 /* The rule that speaks for a write, NULL if all of it is allowed. */
 struct kvm_vmi_rule_info *fake_denies(struct fake_vm *vm, uint64_t gpa, uint64_t length);

@@ -8,6 +8,9 @@
  *   violation ID GPA RULE [n=N] [verdict=WORD] [kind=N]
  *   write ID GPA LENGTH		as a guest would; "ok allowed", "ok denied RULE"
  *   rules ID				"ok ID:FLAGS:ACTION:COOKIE..."
+ *   engine ID				"ok WANTED USED [settled]"
+ *   hardware on|off			whether the host has that engine; off at first
+ *   abi N				play an older kernel
  *   orphan ID RULE GFN
  *   admission				"ok MODE MS"
  *   fail OPERATION ERRNO [N]		its next N (1) calls fail
@@ -106,7 +109,7 @@ static struct merlon_record head_of(const struct fake_vm *vm, uint16_t kind, siz
 
 static void push_vm(struct fake *f, const struct fake_vm *vm, uint16_t kind)
 {
-	union any_record r = { .vm = { .info = vm->info } };
+	union any_record r = { .vm = { .info = fake_info(&f->model, vm) } };
 
 	r.head = head_of(vm, kind, sizeof(r.vm));
 	if (!queue_push(&f->queues[KERNEL_RING_CONTROL], &r))
@@ -207,13 +210,14 @@ static int op_caps(struct kernel *k, struct kvm_vmi_caps *ret)
 		return r;
 	*ret = (struct kvm_vmi_caps) {
 		.features = KVM_VMI_CAP_WRITE | KVM_VMI_CAP_SUBPAGE_SW | KVM_VMI_CAP_TDP |
-			    KVM_VMI_CAP_TDP_MMU,
+			    KVM_VMI_CAP_TDP_MMU |
+			    (f->model.hardware ? KVM_VMI_CAP_SUBPAGE_HW : 0),
 		.verdicts = 1U << KVM_VMI_DENY | 1U << KVM_VMI_ALLOW | 1U << KVM_VMI_SKIP |
 			    1U << KVM_VMI_KILL,
 		.kinds = 1U << KVM_VMI_WRITE | 1U << KVM_VMI_WALK | 1U << KVM_VMI_KVM |
 			 1U << KVM_VMI_UNEMULATABLE,
 		.vendor = KVM_VMI_VENDOR_INTEL,
-		.abi = KVM_VMI_ABI,
+		.abi = f->model.abi,
 		.admission = f->model.admission,
 		.admission_ms = f->model.admission_ms,
 	};
@@ -227,7 +231,7 @@ static int op_vm_info(struct kernel *k, uint64_t id, struct kvm_vmi_vm_info *ret
 
 	if (r < 0)
 		return r;
-	*ret = vm->info;
+	*ret = fake_info(&((struct fake *)k)->model, vm);
 	return 0;
 }
 
@@ -241,8 +245,20 @@ static int op_vm_next(struct kernel *k, uint64_t after, struct kvm_vmi_vm_info *
 		return r;
 	if (!vm)
 		return -ESRCH;
-	*ret = vm->info;
+	*ret = fake_info(&f->model, vm);
 	return 0;
+}
+
+static int op_set_engine(struct kernel *k, uint64_t id, enum kvm_vmi_engine engine)
+{
+	struct fake *f = (struct fake *)k;
+	struct fake_vm *vm;
+	int r = target(f, "set_engine", id, &vm);
+
+	if (r >= 0)
+		r = fake_set_engine(&f->model, vm, engine);
+	persist(f);
+	return r;
 }
 
 static int op_set_rules(struct kernel *k, uint64_t id, const struct kvm_vmi_rule *rules, size_t n)
@@ -289,7 +305,7 @@ static int op_set_access(struct kernel *k, uint64_t id, const struct kvm_vmi_ran
 	int r = target((struct fake *)k, "set_access", id, &vm);
 
 	if (r >= 0)
-		r = fake_set_access(vm, ranges, n);
+		r = fake_set_access(&((struct fake *)k)->model, vm, ranges, n);
 	persist((struct fake *)k);
 	return r;
 }
@@ -371,6 +387,7 @@ static const struct kernel_ops fake_ops = {
 	.caps = op_caps,
 	.vm_info = op_vm_info,
 	.vm_next = op_vm_next,
+	.set_engine = op_set_engine,
 	.set_rules = op_set_rules,
 	.next_rule = op_next_rule,
 	.clear_rule = op_clear_rule,
@@ -507,7 +524,7 @@ static int do_violation(struct fake *f, struct fake_vm *vm, char **args)
 	return 0;
 }
 
-static int do_orphan(struct fake_vm *vm, char **args)
+static int do_orphan(const struct fake *f, struct fake_vm *vm, char **args)
 {
 	struct kvm_vmi_rule rule = { .id = args[1] ? (uint32_t)number(args[1]) : 0 };
 	struct kvm_vmi_range range = {
@@ -516,7 +533,7 @@ static int do_orphan(struct fake_vm *vm, char **args)
 	};
 	int r = fake_set_rules(vm, &rule, 1);
 
-	return r < 0 ? r : fake_set_access(vm, &range, 1);
+	return r < 0 ? r : fake_set_access(&f->model, vm, &range, 1);
 }
 
 static int do_fail(struct fake *f, char **args)
@@ -554,7 +571,13 @@ static int do_with_vm(struct fake *f, const char *command, struct fake_vm *vm, c
 	} else if (streq(command, "write")) {
 		return args[1] && args[2] ? do_write(f, vm, args, out) : -EINVAL;
 	} else if (streq(command, "orphan")) {
-		return do_orphan(vm, args);
+		return do_orphan(f, vm, args);
+	} else if (streq(command, "engine")) {
+		struct kvm_vmi_vm_info info = fake_info(&f->model, vm);
+
+		fprintf(out, " %s %s%s", merlon_engine_name(info.engine_wanted),
+			merlon_engine_name(info.engine),
+			info.flags & KVM_VMI_VM_ENGINE_FIXED ? " settled" : "");
 	} else if (streq(command, "rules")) {
 		for (size_t i = 0; i < vm->n_rules; i++)
 			fprintf(out, " %u:%u:%u:%llx", vm->rules[i].rule.id,
@@ -586,6 +609,12 @@ static int command_run(struct fake *f, char *line, FILE *out)
 		f->control_lost += number(args[1]);
 		/* Somebody has to look: the next record of any kind. */
 		(void)eventfd_write(f->queues[KERNEL_RING_CONTROL].fd, 1);
+		r = 0;
+	} else if (streq(args[0], "hardware")) {
+		f->model.hardware = args[1] && streq(args[1], "on");
+		r = 0;
+	} else if (streq(args[0], "abi")) {
+		f->model.abi = (uint32_t)number(args[1]);
 		r = 0;
 	} else if (streq(args[0], "admission")) {
 		fprintf(out, " %s %u", merlon_admission_name(f->model.admission),
@@ -699,6 +728,7 @@ static int fake_open(const struct kernel_setup *setup, struct kernel **ret,
 	f->base.ops = &fake_ops;
 	f->on_record = setup->on_record;
 	f->userdata = setup->userdata;
+	f->model.abi = KVM_VMI_ABI;
 	snprintf(f->state_path, sizeof(f->state_path), "%s/fake-kernel.state",
 		 setup->runtime_dir);
 	for (size_t i = 0; i < KERNEL_NR_RINGS; i++)

@@ -67,9 +67,18 @@ struct kernel_ops {
 	void (*close)(struct kernel *k);
 	int (*caps)(struct kernel *k, struct kvm_vmi_caps *ret);
 
-	/* The VM @id; the VM with the lowest id above @after. */
+	/*
+	 * The VM @id; the VM with the lowest id above @after.  What an older kernel does
+	 * not tell is 0.
+	 */
 	int (*vm_info)(struct kernel *k, uint64_t id, struct kvm_vmi_vm_info *ret);
 	int (*vm_next)(struct kernel *k, uint64_t after, struct kvm_vmi_vm_info *ret);
+
+	/*
+	 * Before the VM is first protected.  -EBUSY: it has been; -EOPNOTSUPP: no such
+	 * hardware, or not to be used; -ENOSYS: this kernel has one engine only.
+	 */
+	int (*set_engine)(struct kernel *k, uint64_t vm, enum kvm_vmi_engine engine);
 
 	/* At most KVM_VMI_MAX_BATCH rules, all or none. */
 	int (*set_rules)(struct kernel *k, uint64_t vm, const struct kvm_vmi_rule *rules,

@@ -6,6 +6,7 @@
 
 #include <systemd/sd-daemon.h>
 
+#include "engine.h"
 #include "inventory.h"
 #include "log.h"
 #include "manager.h"
@@ -327,6 +328,7 @@ static void try_kernel(struct manager *m)
 	}
 	m->missing = (struct kernel_missing) { 0 };
 	manager_set_degraded(m, MERLON_DEGRADED_NO_KERNEL_SUPPORT, false);
+	engine_check_default(m);
 	inventory_reconcile(m);
 }
 
@@ -509,6 +511,7 @@ void manager_reload(struct manager *m)
 	r = set_admission(m);
 	if (r < 0)
 		log_error_errno(r, "Admission cannot be set: %m");
+	engine_check_default(m);
 	inventory_reconcile(m);
 }
 

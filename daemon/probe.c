@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* What this host can enforce, in words. */
+#include "engine.h"
 #include "probe.h"
 #include "util/json.h"
 #include "api/version.h"
@@ -49,6 +50,26 @@ static int add_features(struct json_object *o, uint64_t bits)
 	return r < 0 ? r : json_add(o, "features", TAKE_PTR(array));
 }
 
+/* None without support; then auto takes none either. */
+static int add_engines(struct json_object *o, const struct manager *m)
+{
+	_cleanup_json_ struct json_object *array = json_object_new_array();
+	bool any = false;
+	int r = array ? 0 : -ENOMEM;
+
+	for (unsigned int i = 0; r >= 0 && m->kernel && i < KVM_VMI_NR_ENGINES; i++) {
+		if (!engine_available(&m->caps, (enum kvm_vmi_engine)i))
+			continue;
+		r = json_append(array, json_object_new_string(merlon_engine_name(i)));
+		any = true;
+	}
+	if (r >= 0)
+		r = json_add(o, "engines", TAKE_PTR(array));
+	if (r >= 0 && any)
+		r = json_add_string(o, "engine-auto", merlon_engine_name(engine_auto(&m->caps)));
+	return r;
+}
+
 static int add_kernel(struct json_object *o, const struct manager *m)
 {
 	_cleanup_json_ struct json_object *k = json_object_new_object();
@@ -68,6 +89,8 @@ static int add_kernel(struct json_object *o, const struct manager *m)
 		r = json_add_string(k, "vendor", vendor);
 	if (r >= 0)
 		r = add_features(k, m->caps.features);
+	if (r >= 0)
+		r = add_engines(k, m);
 	if (r >= 0)
 		r = add_words(k, "verdicts", m->caps.verdicts, KVM_VMI_DENY, merlon_verdict_name);
 	if (r >= 0)
@@ -106,6 +129,8 @@ int probe_report(const struct manager *m, char **ret)
 	if (!o)
 		return -ENOMEM;
 	r = json_add_string(o, "version", MERLON_VERSION);
+	if (r >= 0)
+		r = json_add_string(o, "engine-default", merlon_engine_name(m->settings.engine));
 	if (r >= 0)
 		r = add_kernel(o, m);
 	if (r >= 0)

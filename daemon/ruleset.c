@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* The rules of one VM. */
 #include "bus-fault.h"
+#include "engine.h"
 #include "inventory.h"
 #include "log.h"
 #include "map.h"
@@ -96,7 +97,7 @@ static int check_rule(const struct manager *m, const struct vm *vm, const struct
 	return 0;
 }
 
-static int check_vm(const struct vm *vm, sd_bus_error *reterr)
+int ruleset_check_vm(const struct vm *vm, sd_bus_error *reterr)
 {
 	if (vm->info.flags & KVM_VMI_VM_DEAD)
 		return bus_fault(reterr, MERLON_E_VM_GONE, "VM #%llu is dead",
@@ -108,8 +109,16 @@ static int check_vm(const struct vm *vm, sd_bus_error *reterr)
 	return 0;
 }
 
+/* Who checks writes to the rule's range, in a VM of this engine. */
+static const char *rule_engine(const struct vm_rule *r, enum kvm_vmi_engine engine)
+{
+	return map_whole_frames(r->rule.gpa, r->rule.length) ? MERLON_ENGINE_PAGE :
+							       merlon_engine_name(engine);
+}
+
 /* What the report of Protect and the list of rules have in common. */
-static int describe_rule(struct json_object *o, const struct vm_rule *r)
+static int describe_rule(struct json_object *o, const struct vm_rule *r,
+			 enum kvm_vmi_engine engine)
 {
 	int e;
 
@@ -123,8 +132,7 @@ static int describe_rule(struct json_object *o, const struct vm_rule *r)
 	if (e >= 0 && !r->orphan)
 		e = json_add_u64(o, "frames", map_frames(r->rule.gpa, r->rule.length));
 	if (e >= 0 && !r->orphan)
-		e = json_add_string(o, "engine", map_whole_frames(r->rule.gpa, r->rule.length) ?
-				    "page" : "software");
+		e = json_add_string(o, "engine", rule_engine(r, engine));
 	if (e >= 0)
 		e = json_add_string(o, "mode", r->rule.monitor ? "monitor" : "enforce");
 	if (e >= 0)
@@ -154,7 +162,8 @@ static int report_text(const char *key, struct json_object *take_array, char **r
 	return r < 0 ? r : json_text(o, JSON_ONE_LINE, ret);
 }
 
-static int protect_report(const struct vm_rule *rules, size_t n, bool dry_run, char **ret)
+static int protect_report(const struct vm_rule *rules, size_t n, enum kvm_vmi_engine engine,
+			  bool dry_run, char **ret)
 {
 	_cleanup_json_ struct json_object *array = json_object_new_array();
 	int r;
@@ -164,7 +173,7 @@ static int protect_report(const struct vm_rule *rules, size_t n, bool dry_run, c
 	for (size_t i = 0; i < n; i++) {
 		_cleanup_json_ struct json_object *o = json_object_new_object();
 
-		r = o ? describe_rule(o, &rules[i]) : -ENOMEM;
+		r = o ? describe_rule(o, &rules[i], engine) : -ENOMEM;
 		if (r >= 0)
 			r = json_append(array, TAKE_PTR(o));
 		if (r < 0)
@@ -240,9 +249,12 @@ int ruleset_protect(struct manager *m, struct vm *vm, const struct rule *rules, 
 	uint32_t next = vm->next_rule;
 	const char *what = "Setting rules";
 	size_t added = 0;
+	bool asked;
 	int r;
 
-	r = check_vm(vm, reterr);
+	/* Whether its engine is settled, for one; that it is gone comes out below. */
+	(void)inventory_refresh(m, vm);
+	r = ruleset_check_vm(vm, reterr);
 	if (r >= 0)
 		r = check_limits(m, vm, rules, n, reterr);
 	for (size_t i = 0; r >= 0 && i < n; i++)
@@ -260,7 +272,7 @@ int ruleset_protect(struct manager *m, struct vm *vm, const struct rule *rules, 
 			return bus_fault(reterr, MERLON_E_LIMITS_EXCEEDED, "No rule id is free");
 	}
 	/* Before anything changes: a report that cannot be written is no reason to undo. */
-	r = protect_report(planned, n, dry_run, &report);
+	r = protect_report(planned, n, engine_of(m, vm), dry_run, &report);
 	if (r < 0)
 		goto forget;
 	if (dry_run) {
@@ -283,9 +295,12 @@ int ruleset_protect(struct manager *m, struct vm *vm, const struct rule *rules, 
 	r = manager_save(m);
 	if (r < 0)
 		goto forget;
+	asked = engine_begin(m, vm);
 	r = apply(m->kernel, vm, planned, n, &what);
 	if (r < 0) {
 		take_back(m->kernel, vm, planned, added, true);
+		if (asked)
+			engine_undo(m, vm);
 		(void)manager_save(m);
 		return bus_fault_errno(reterr, r, what);
 	}
@@ -441,6 +456,7 @@ int ruleset_list(struct manager *m, struct vm *vm, char **ret, sd_bus_error *ret
 	_cleanup_json_ struct json_object *array = NULL;
 	int r;
 
+	(void)inventory_refresh(m, vm);
 	r = ruleset_reconcile(m, vm);
 	if (r < 0)
 		return bus_fault_errno(reterr, r, "Listing rules");
@@ -454,7 +470,7 @@ int ruleset_list(struct manager *m, struct vm *vm, char **ret, sd_bus_error *ret
 		_cleanup_json_ struct json_object *o = json_object_new_object();
 		const struct vm_rule *rule = &vm->rules[i];
 
-		r = o ? describe_rule(o, rule) : -ENOMEM;
+		r = o ? describe_rule(o, rule, engine_of(m, vm)) : -ENOMEM;
 		if (r >= 0)
 			r = json_add_bool(o, "armed",
 					  !(rule->info.rule.flags & KVM_VMI_RULE_DISARMED));

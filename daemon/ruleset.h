@@ -23,6 +23,9 @@
 /* Of all VMs together. */
 #define RULESET_MAX_TOTAL	100000
 
+/* Can this VM be protected?  0, or a negative errno with @reterr set. */
+int ruleset_check_vm(const struct vm *vm, sd_bus_error *reterr);
+
 /**
  * ruleset_protect() - sets rules on a VM, all of them or none
  * @m: the manager, with a kernel

@@ -124,10 +124,19 @@ static int read_settings(const struct file *f, struct json_object *o, struct set
 				return fail_at(f, "/admission-ms", NULL, reterr,
 					       "expected milliseconds, 1 to 60000");
 			s->admission_ms = (uint32_t)ms;
+		} else if (streq(key, "engine")) {
+			int engine = -1;
+
+			if (json_object_is_type(value, json_type_string))
+				engine = merlon_engine_from_name(json_object_get_string(value));
+			if (engine < 0)
+				return fail_at(f, "/engine", NULL, reterr,
+					       "expected \"auto\", \"software\" or \"hardware\"");
+			s->engine = (enum kvm_vmi_engine)engine;
 		} else {
 			return fail_at(f, "", key, reterr,
-				       "expected trusted-vmm-users, admission or admission-ms, "
-				       "got another key");
+				       "expected trusted-vmm-users, admission, admission-ms or "
+				       "engine, got another key");
 		}
 	}
 	if (!have_trusted) {
@@ -189,6 +198,7 @@ int settings_load(const char *path, struct settings *ret, char **reterr_message)
 	struct settings s = {
 		.admission = KVM_VMI_ADMIT_OFF,
 		.admission_ms = KVM_VMI_ADMIT_MS_DEFAULT,
+		.engine = KVM_VMI_ENGINE_AUTO,
 	};
 	struct file f = { .path = path };
 	int r;

@@ -18,12 +18,14 @@
  * @n_trusted: how many
  * @admission: what a new VM waits for
  * @admission_ms: how long
+ * @engine: what to ask for when a VM is first protected and nobody has chosen
  */
 struct settings {
 	uid_t *trusted;
 	size_t n_trusted;
 	enum kvm_vmi_admission admission;
 	uint32_t admission_ms;
+	enum kvm_vmi_engine engine;
 };
 
 /**
@@ -34,7 +36,7 @@ struct settings {
  *	NULL when memory ran out
  *
  * Return: 0, also without a file (the defaults: users libvirt-qemu and qemu are
- * trusted if there are such, admission is off); -EINVAL for contents that are
+ * trusted if there are such, admission is off, the engine auto); -EINVAL for contents that are
  * wrong, -EPERM for a file that is not root's alone, another negative errno.
  */
 int settings_load(const char *path, struct settings *ret, char **reterr_message);

@@ -124,6 +124,7 @@ static int parse_vm(struct json_object *o, struct vm_table *t)
 	}
 	if (next > vm->next_rule)
 		vm->next_rule = (uint32_t)next;
+	vm->engine_chosen = json_get_bool(o, "engine-chosen", false);
 	return 0;
 }
 
@@ -226,6 +227,8 @@ static int add_vm(struct json_object *array, const struct vm *vm)
 		r = json_add_u64(o, "id", vm->info.id);
 	if (r >= 0)
 		r = json_add_u64(o, "next-rule", vm->next_rule);
+	if (r >= 0 && vm->engine_chosen)
+		r = json_add_bool(o, "engine-chosen", true);
 	if (r < 0)
 		return r;
 	return json_append(array, TAKE_PTR(o));
@@ -249,9 +252,9 @@ static int state_text(const struct vm_table *t, char **ret)
 		r = json_add_u64(o, "version", STATE_VERSION);
 	if (r >= 0)
 		r = json_add_string(o, "boot-id", boot);
-	/* A VM that never had a rule has nothing to remember. */
+	/* Of a VM that never had a rule there is nothing to remember, but for a choice. */
 	for (size_t i = 0; r >= 0 && i < t->n; i++)
-		if (t->vms[i]->next_rule > 1)
+		if (t->vms[i]->next_rule > 1 || t->vms[i]->engine_chosen)
 			r = add_vm(vms, t->vms[i]);
 	if (r < 0)
 		return r;

@@ -4,6 +4,7 @@
 
 #include "auth.h"
 #include "bus-fault.h"
+#include "engine.h"
 #include "inventory.h"
 #include "manager-bus.h"
 #include "rule.h"
@@ -68,6 +69,17 @@ int vm_bus_append(struct manager *m, sd_bus_message *reply, struct vm *vm, bool 
 		r = append_entry(reply, "lost", "t", vm->lost);
 	if (r >= 0)
 		r = append_entry(reply, "vcpus", "u", (uint32_t)vm->info.vcpus);
+	if (r >= 0)
+		r = append_entry(reply, MERLON_VM_ENGINE, "s",
+				 merlon_engine_name(engine_of(m, vm)));
+	if (r >= 0)
+		r = append_entry(reply, MERLON_VM_ENGINE_WANTED, "s",
+				 merlon_engine_name(engine_wanted(m, vm)));
+	if (r >= 0)
+		r = append_entry(reply, MERLON_VM_ENGINE_SETTLED, "b", (int)engine_settled(m, vm));
+	if (r >= 0)
+		r = append_entry(reply, MERLON_VM_ENGINE_BYTES, "t",
+				 (uint64_t)vm->info.table_bytes);
 	if (r >= 0 && with_path)
 		r = append_entry(reply, "path", "o", path);
 	return r < 0 ? r : sd_bus_message_close_container(reply);
@@ -188,6 +200,29 @@ static int method_unprotect(sd_bus_message *call, void *userdata, sd_bus_error *
 	return sd_bus_reply_method_return(call, "s", report);
 }
 
+static int method_set_engine(sd_bus_message *call, void *userdata, sd_bus_error *reterr)
+{
+	_cleanup_free_ char *report = NULL;
+	struct manager *m = userdata;
+	const char *word;
+	struct vm *vm;
+	int r, dry_run;
+
+	r = auth_check(call, AUTH_MANAGE, NULL, reterr);
+	if (r <= 0)
+		return r < 0 ? r : 1;
+	r = bus_read_text(call, MERLON_WHAT_MAX, &word, reterr);
+	if (r >= 0)
+		r = sd_bus_message_read(call, "b", &dry_run);
+	if (r >= 0)
+		r = this_vm(m, call, &vm, reterr);
+	if (r >= 0)
+		r = engine_choose(m, vm, word, dry_run, &report, reterr);
+	if (r < 0)
+		return r;
+	return sd_bus_reply_method_return(call, "s", report);
+}
+
 static int method_list_rules(sd_bus_message *call, void *userdata, sd_bus_error *reterr)
 {
 	_cleanup_free_ char *report = NULL;
@@ -216,6 +251,9 @@ static const sd_bus_vtable vm_vtable[] = {
 	SD_BUS_METHOD_WITH_NAMES("Unprotect", "sb", SD_BUS_PARAM(name) SD_BUS_PARAM(dry_run),
 				 "s", SD_BUS_PARAM(report),
 				 method_unprotect, SD_BUS_VTABLE_UNPRIVILEGED),
+	SD_BUS_METHOD_WITH_NAMES("SetEngine", "sb", SD_BUS_PARAM(engine) SD_BUS_PARAM(dry_run),
+				 "s", SD_BUS_PARAM(report),
+				 method_set_engine, SD_BUS_VTABLE_UNPRIVILEGED),
 	SD_BUS_METHOD_WITH_NAMES("ListRules", NULL,, "s", SD_BUS_PARAM(rules),
 				 method_list_rules, SD_BUS_VTABLE_UNPRIVILEGED),
 	SD_BUS_VTABLE_END

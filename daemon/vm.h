@@ -49,6 +49,7 @@ struct vm_retired {
  * @last_seq: number of the last violation that was reported
  * @missed: violations that merlond was not there to be told of
  * @lost: events lost so far, @missed included; @lost_told: of these, reported
+ * @engine_chosen: somebody chose its engine, be it auto: the settings do not count
  * @known: the kernel has told of it since merlond started
  * @identified: @identity is final
  * @gone: it ended; kept until its last events are out
@@ -67,6 +68,7 @@ struct vm {
 	uint64_t missed;
 	uint64_t lost;
 	uint64_t lost_told;
+	bool engine_chosen;
 	bool known;
 	bool identified;
 	bool gone;

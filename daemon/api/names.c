@@ -143,6 +143,7 @@ static const char *const verdicts[] = { MERLON_VERDICTS(X) };
 static const char *const accesses[] = { MERLON_ACCESSES(X) };
 static const char *const on_resets[] = { MERLON_ON_RESETS(X) };
 static const char *const admissions[] = { MERLON_ADMISSIONS(X) };
+static const char *const engines[] = { MERLON_ENGINES(X) };
 #undef X
 
 static const char *word_of(const char *const *words, size_t n, unsigned int number)
@@ -178,6 +179,11 @@ const char *merlon_admission_name(unsigned int admission)
 	return word_of(admissions, ARRAY_SIZE(admissions), admission);
 }
 
+const char *merlon_engine_name(unsigned int engine)
+{
+	return word_of(engines, ARRAY_SIZE(engines), engine);
+}
+
 int merlon_verdict_from_name(const char *word)
 {
 	return number_of(verdicts, ARRAY_SIZE(verdicts), word);
@@ -191,4 +197,9 @@ int merlon_on_reset_from_name(const char *word)
 int merlon_admission_from_name(const char *word)
 {
 	return number_of(admissions, ARRAY_SIZE(admissions), word);
+}
+
+int merlon_engine_from_name(const char *word)
+{
+	return number_of(engines, ARRAY_SIZE(engines), word);
 }

@@ -76,7 +76,9 @@ enum merlon_exit {
 	X(KERNEL_ERROR, "KernelError", FAILED,					\
 	  "see the kernel's log and 'journalctl -u merlond'")			\
 	X(TIMEOUT, "Timeout", FAILED,						\
-	  "try again; see 'journalctl -u merlond' if it stays so")
+	  "try again; see 'journalctl -u merlond' if it stays so")		\
+	X(ENGINE_SETTLED, "EngineSettled", FAILED,				\
+	  "stop the VM and start it anew (a reboot of its guest will not do), then choose first")
 
 #define MERLON_ERROR_PREFIX "org.merlon1.Error."
 
@@ -236,6 +238,24 @@ enum merlon_degraded {
 	X(KVM_VMI_ADMIT_OPEN, "open")						\
 	X(KVM_VMI_ADMIT_CLOSED, "closed")
 
+/* Who checks writes to parts of a page: a VM's engine, one that is asked for, a default. */
+#define MERLON_ENGINE_AUTO		"auto"
+#define MERLON_ENGINE_SOFTWARE		"software"
+#define MERLON_ENGINE_HARDWARE		"hardware"
+/* Of a rule that needs neither: whole pages are write-protected. */
+#define MERLON_ENGINE_PAGE		"page"
+
+#define MERLON_ENGINES(X)							\
+	X(KVM_VMI_ENGINE_AUTO, MERLON_ENGINE_AUTO)				\
+	X(KVM_VMI_ENGINE_SOFTWARE, MERLON_ENGINE_SOFTWARE)			\
+	X(KVM_VMI_ENGINE_HARDWARE, MERLON_ENGINE_HARDWARE)
+
+/* Members of a VM that tell its engine. */
+#define MERLON_VM_ENGINE		"engine"		/* software or hardware */
+#define MERLON_VM_ENGINE_WANTED		"engine-wanted"
+#define MERLON_VM_ENGINE_SETTLED	"engine-settled"
+#define MERLON_VM_ENGINE_BYTES		"engine-bytes"
+
 /* States of a VM in ListVms(). */
 #define MERLON_STATE_RUNNING		"running"
 #define MERLON_STATE_PENDING		"pending"	/* waits for admission */
@@ -279,10 +299,12 @@ const char *merlon_verdict_name(unsigned int verdict);
 const char *merlon_access_name(unsigned int kind);
 const char *merlon_on_reset_name(unsigned int on_reset);
 const char *merlon_admission_name(unsigned int admission);
+const char *merlon_engine_name(unsigned int engine);
 
 /* And back: -1 for a word that is none. */
 int merlon_verdict_from_name(const char *word);
 int merlon_on_reset_from_name(const char *word);
 int merlon_admission_from_name(const char *word);
+int merlon_engine_from_name(const char *word);
 
 #endif

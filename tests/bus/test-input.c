@@ -61,6 +61,7 @@ static void megabytes(void)
 		manager_fails("Watch", E("LimitsExceeded"), what, "s", text);
 		vm_fails("Protect", E("InvalidRule"), what, "sb", text, 0);
 		vm_fails("Unprotect", E("LimitsExceeded"), what, "sb", text, 0);
+		vm_fails("SetEngine", E("LimitsExceeded"), what, "sb", text, 0);
 		text[MEGABYTE] = fill[i];
 		text[MEGABYTE + 1] = '\0';
 		vm_fails("Protect", E("LimitsExceeded"), "and one byte more", "sb", text, 0);
@@ -83,6 +84,8 @@ static void wrong_types(void)
 	manager_fails("DescribeVm", INVALID_ARGS, "a number for a name", "t", (uint64_t)17);
 	vm_fails("Protect", INVALID_ARGS, "no dry_run", "s", "{}");
 	vm_fails("Unprotect", INVALID_ARGS, "no arguments", "");
+	vm_fails("SetEngine", INVALID_ARGS, "no dry_run", "s", "auto");
+	vm_fails("SetEngine", INVALID_ARGS, "a number for a word", "ub", 1U, 0);
 }
 
 static void unknown_vms(void)
@@ -98,6 +101,23 @@ static void unknown_vms(void)
 	      "an object that is not there", "");
 	fails(MERLON_PATH_VM "/99", MERLON_IFACE_VM, "Protect", E("NoSuchVm"),
 	      "an object that is not there", "sb", "{}", 0);
+}
+
+static void engines(void)
+{
+	static const char *const bad[] = { "", "AUTO", "sw", "software\n", "page", "?", "%n%s" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+		vm_fails("SetEngine", INVALID_ARGS, bad[i], "sb", bad[i], 0);
+		vm_fails("SetEngine", INVALID_ARGS, "the same, dry", "sb", bad[i], 1);
+	}
+	vm_fails("SetEngine", E("EngineSettled"), "of a VM that was protected", "sb", "auto", 0);
+	fails(MERLON_PATH_VM "/20", MERLON_IFACE_VM, "SetEngine", E("NotSupported"),
+	      "hardware that is not there", "sb", "hardware", 0);
+	fails(MERLON_PATH_VM "/99", MERLON_IFACE_VM, "SetEngine", E("NoSuchVm"),
+	      "an object that is not there", "sb", "software", 0);
+	ok(streq(fake("engine 17"), "ok auto software settled") &&
+	   streq(fake("engine 20"), "ok auto software"), "and all is as it was");
 }
 
 static void filters(void)
@@ -296,6 +316,7 @@ int main(int argc, char **argv)
 		   "--write=deny", NULL);
 	unknown_vms();
 	wrong_types();
+	engines();
 	filters();
 	rules();
 	too_many();

@@ -32,6 +32,7 @@ static void errors_have_codes_and_hints(_unused_ void **state)
 	assert_int_equal(merlon_error_exit("org.merlon1.Error.AmbiguousName"), 5);
 	assert_int_equal(merlon_error_exit("org.merlon1.Error.NotSupported"), 6);
 	assert_int_equal(merlon_error_exit("org.merlon1.Error.InvalidRule"), 2);
+	assert_int_equal(merlon_error_exit("org.merlon1.Error.EngineSettled"), 1);
 	assert_int_equal(merlon_error_exit("org.freedesktop.DBus.Error.AccessDenied"), 4);
 	assert_int_equal(merlon_error_exit("org.freedesktop.DBus.Error.ServiceUnknown"), 8);
 	assert_int_equal(merlon_error_exit("org.freedesktop.DBus.Error.Spawn.ExecFailed"), 8);
@@ -90,6 +91,13 @@ static void every_number_has_a_word(_unused_ void **state)
 	assert_int_equal(merlon_admission_from_name("closed"), KVM_VMI_ADMIT_CLOSED);
 	assert_int_equal(merlon_admission_from_name("shut"), -1);
 	assert_string_equal(merlon_admission_name(KVM_VMI_ADMIT_OPEN), "open");
+	for (unsigned int i = 0; i < KVM_VMI_NR_ENGINES; i++) {
+		assert_string_not_equal(merlon_engine_name(i), "?");
+		assert_int_equal(merlon_engine_from_name(merlon_engine_name(i)), i);
+	}
+	assert_int_equal(merlon_engine_from_name("hardware"), KVM_VMI_ENGINE_HARDWARE);
+	assert_string_equal(merlon_engine_name(KVM_VMI_NR_ENGINES), "?");
+	assert_int_equal(merlon_engine_from_name(MERLON_ENGINE_PAGE), -1);
 }
 
 UNIT_MAIN(T(exit_codes_are_the_documented_ones), T(errors_have_codes_and_hints),

@@ -56,6 +56,28 @@ static void right(_unused_ void **state)
 	good("{\"trusted-vmm-users\":[\"no-such-user-here\"]}", KVM_VMI_ADMIT_OFF, 2000, false);
 }
 
+static void engine_is(const char *text, enum kvm_vmi_engine engine)
+{
+	struct settings s = { .engine = KVM_VMI_NR_ENGINES };
+	char *message;
+
+	assert_int_equal(load(text, &s, &message), 0);
+	assert_int_equal(s.engine, engine);
+	settings_done(&s);
+}
+
+static void engines(_unused_ void **state)
+{
+	engine_is("{}", KVM_VMI_ENGINE_AUTO);
+	engine_is("{\"engine\":\"auto\"}", KVM_VMI_ENGINE_AUTO);
+	engine_is("{\"engine\":\"software\"}", KVM_VMI_ENGINE_SOFTWARE);
+	engine_is("{\"admission\":\"off\",\"engine\":\"hardware\"}", KVM_VMI_ENGINE_HARDWARE);
+	bad("{\"engine\":\"page\"}", ":1:11: /engine: expected \"auto\", \"software\" or");
+	bad("{\n\"engine\":2}", ":2:10: /engine: expected");
+	bad("{\"engine\":null}", ":1:11: /engine: expected");
+	bad("{\"engine\":\"auto\",\"engine\":\"auto\"}", ":1:");
+}
+
 static void wrong(_unused_ void **state)
 {
 	bad("", ":1:1: ");
@@ -113,7 +135,7 @@ static int teardown(_unused_ void **state)
 
 int main(void)
 {
-	static const struct CMUnitTest tests[] = { T(right), T(wrong), T(whose) };
+	static const struct CMUnitTest tests[] = { T(right), T(engines), T(wrong), T(whose) };
 
 	/* Files of others than root are refused, whatever is in them. */
 	if (geteuid() != 0) {

@@ -94,6 +94,25 @@ static void round_trip(_unused_ void **state)
 	vm_table_done(&back);
 }
 
+/* That an engine was chosen is worth an entry, with rules and without. */
+static void choices(_unused_ void **state)
+{
+	struct vm_table t = { 0 }, back = { 0 };
+
+	fill(&t);
+	vm_table_find(&t, 18)->engine_chosen = true;
+	assert_int_equal(state_save(dir, &t), 0);
+	assert_int_equal(state_load(dir, &back), 1);
+	assert_int_equal(back.n, 2);
+	assert_false(back.vms[0]->engine_chosen);
+	assert_true(back.vms[1]->engine_chosen);
+	assert_int_equal(back.vms[1]->info.id, 18);
+	assert_int_equal(back.vms[1]->n_rules, 0);
+	assert_int_equal(back.vms[1]->next_rule, 1);
+	vm_table_done(&t);
+	vm_table_done(&back);
+}
+
 static void damaged(const char *text)
 {
 	struct vm_table t = { .n = 0 };
@@ -208,7 +227,7 @@ static int teardown(_unused_ void **state)
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
-		T(round_trip), T(damage), T(impossible), T(other_boot), T(not_a_file),
+		T(round_trip), T(choices), T(damage), T(impossible), T(other_boot), T(not_a_file),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);
