@@ -19,6 +19,31 @@ static void print_words(struct json_object *o, const char *key)
 	say("\n");
 }
 
+static bool has_word(struct json_object *words, const char *word)
+{
+	for (size_t i = 0; words && i < json_object_array_length(words); i++)
+		if (streq(json_object_get_string(json_object_array_get_idx(words, i)), word))
+			return true;
+	return false;
+}
+
+/* "engines software", what the host has; "engine auto, which takes software", what VMs get. */
+static void print_engines(struct json_object *report, struct json_object *kernel)
+{
+	bool hardware = has_word(json_get_array(kernel, "engines"), MERLON_ENGINE_HARDWARE);
+	const char *wanted = json_get_string(report, "engine-default", NULL);
+	const char *taken = json_get_string(kernel, "engine-auto", NULL);
+
+	print_words(kernel, "engines");
+	if (!wanted || !taken)
+		return;
+	say("%-12s %s", "engine", wanted);
+	if (streq(wanted, MERLON_ENGINE_AUTO) ||
+	    (streq(wanted, MERLON_ENGINE_HARDWARE) && !hardware))
+		say(", which takes %s", taken);
+	say(hardware ? "\n" : " (" MERLON_ENGINE_HARDWARE " is not available)\n");
+}
+
 static void print_missing(struct json_object *missing)
 {
 	for (size_t i = 0; missing && i < json_object_array_length(missing); i++) {
@@ -43,6 +68,7 @@ static void print_report(struct json_object *report, struct json_object *kernel,
 		    json_get_string(kernel, "vendor", "?"));
 	say("\n");
 	print_words(kernel, "features");
+	print_engines(report, kernel);
 	print_words(kernel, "verdicts");
 	print_words(kernel, "kinds");
 	if (patched)

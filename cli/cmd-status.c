@@ -3,6 +3,7 @@
 #include <inttypes.h>
 
 #include "bus.h"
+#include "engine.h"
 #include "format.h"
 #include "verb.h"
 
@@ -156,7 +157,8 @@ static void print_vm(struct json_object *vm)
 	    json_get_u64(vm, "violations", 0));
 	if (lost)
 		say("  events lost %" PRIu64, lost);
-	say("\n");
+	say("\n  ");
+	say(say_engine(vm) ? "\n" : "engine not told\n");
 	for (size_t i = 0; i < n; i++)
 		print_rule(json_object_array_get_idx(rules, i));
 	if (n == 0)

@@ -71,10 +71,12 @@ _merlon()
 			words=$(_merlon_verbs "$merlon")
 		elif [[ -z $vm ]]; then
 			case $verb in
-			status | protect | unprotect | watch | clear) words=$(_merlon_vms "$merlon") ;;
+			status | protect | unprotect | watch | clear | engine) words=$(_merlon_vms "$merlon") ;;
 			esac
 		elif [[ $verb == unprotect ]]; then
 			words=$(_merlon_rules "$merlon" "$vm")
+		elif [[ $verb == engine ]]; then
+			words='auto software hardware'
 		fi
 		;;
 	esac

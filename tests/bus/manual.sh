@@ -59,6 +59,8 @@ offered status vm --on | grep -q on-reset
 ok $? "and not those of another"
 offered protect vm --action = sk | grep -qx skip
 ok $? "completion offers values"
+offered engine vm ha | grep -qx hardware
+ok $? "completion offers engines"
 
 for page in docs/merlon.1 docs/merlond.8; do
 	if command -v groff >/dev/null; then

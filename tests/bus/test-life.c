@@ -197,6 +197,7 @@ static void no_support(void)
 {
 	static const char *const verbs[][6] = {
 		{ "list" }, { "watch" }, { "clear" }, { "unprotect", "#17", "x" },
+		{ "engine", "#17", "software" },
 		{ "protect", "#17", "--name=x", "--gpa=0x1000", "--length=4K", "--write=deny" },
 	};
 	char path[128];

@@ -96,6 +96,8 @@ static void call_everything(sd_bus *bus)
 	call(bus, path, vm, "Protect", "sb", rule, 1);
 	call(bus, path, vm, "Unprotect", "sb", "idt", 0);
 	call(bus, path, vm, "Unprotect", "sb", "", 0);
+	call(bus, path, vm, "SetEngine", "sb", "software", 0);
+	call(bus, path, vm, "SetEngine", "sb", "software", 1);
 	call(bus, path, vm, "ListRules", "");
 }
 
@@ -228,6 +230,7 @@ static void with_merlon(void)
 	static const char *const verbs[][6] = {
 		{ "probe" }, { "list" }, { "status" }, { "status", "#17" }, { "clear" },
 		{ "unprotect", "#17", "idt" }, { "watch", "--count=1" }, { "watch", "#17" },
+		{ "engine", "#17" }, { "engine", "#17", "software" },
 		{ "protect", "#17", "--name=x", "--gpa=0x9000", "--length=4K", "--write=deny" },
 	};
 	struct run r;
@@ -299,5 +302,6 @@ int main(int argc, char **argv)
 
 	with_merlon();
 	ok(startswith(fake("rules 17"), "ok 1:"), "the rule is still there");
+	ok(startswith(fake("engine 17"), "ok auto "), "and nobody chose an engine");
 	return harness_end();
 }

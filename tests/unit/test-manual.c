@@ -72,6 +72,17 @@ static void events(_unused_ void **state)
 #undef F
 }
 
+static void engines(_unused_ void **state)
+{
+	read_page("docs/merlon.1");
+#define X(number, word) assert_non_null(strstr(page, ".TP\n.B " word "\n"));
+	MERLON_ENGINES(X)
+#undef X
+	assert_non_null(strstr(page, MERLON_VM_ENGINE_WANTED));
+	assert_non_null(strstr(page, MERLON_VM_ENGINE_SETTLED));
+	assert_non_null(strstr(page, MERLON_VM_ENGINE_BYTES));
+}
+
 static void errors_and_reasons(_unused_ void **state)
 {
 	read_page("docs/merlond.8");
@@ -95,4 +106,4 @@ static void places(_unused_ void **state)
 	free(TAKE_PTR(page));
 }
 
-UNIT_MAIN(T(exit_codes), T(events), T(errors_and_reasons), T(places))
+UNIT_MAIN(T(exit_codes), T(events), T(engines), T(errors_and_reasons), T(places))
