@@ -8,14 +8,22 @@ set -euo pipefail
 cd "$project_dir"
 
 case $STORY in subpage) ;; *) die "STORY=$STORY: there is subpage" ;; esac
-case $ENGINE in sw) ;; *) die "ENGINE=$ENGINE: there is sw, sub-pages by write protection and emulation" ;; esac
 case $CPU in
 intel) model="an Intel CPU (Bochs' arrow_lake)" ;;
 amd) model="an AMD CPU (Bochs' ryzen)" ;;
 *) die "CPU=$CPU: there are intel and amd" ;;
 esac
-
 logs=$build_dir/demo/$CPU
+case $ENGINE in
+sw) ;;
+hw)
+	[ "$CPU" = intel ] || die "ENGINE=hw CPU=$CPU: sub-pages that the CPU checks are Intel's; use CPU=intel, or ENGINE=sw"
+	set -- "$@" --append kvm_intel.spp=1
+	logs+=-hw
+	;;
+*) die "ENGINE=$ENGINE: there are sw, sub-pages by write protection and emulation, and hw, by Intel's SPP" ;;
+esac
+
 mkdir -p "$logs"
 : >"$logs/counts"
 say "booting the patched kernel on $model, emulated; a minute or so until the end"

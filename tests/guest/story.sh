@@ -1,8 +1,14 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-or-later
 # The story that `make demo` tells, and a test: a guest's own kernel cannot
-# overwrite what was protected from outside. Runs on the lab's host.
+# overwrite what was protected from outside. Runs on the lab's host, which may be
+# told to have the CPU check sub-pages: then they are, and the story is the same.
 . /lab/guest/lib.sh
+
+case " $(cat /proc/cmdline) " in
+*" kvm_intel.spp=1 "*) engine=hardware ;;
+*) engine=software ;;
+esac
 
 step=0
 chapter()
@@ -21,7 +27,24 @@ console()
 }
 
 # picture: all VMs and rules as merlond has them, but for what counts up
-picture() { merlon status --json | sed -E 's/"(violations|denied|lost)": ?[0-9]+/"\1":N/g'; }
+picture()
+{
+	merlon status --json | sed -E 's/"(violations|denied|lost|engine-bytes)": ?[0-9]+/"\1":N/g'
+}
+
+# faults_while WORD: what the guest does, and in $faults how often it was stopped for a
+# write to the page that is protected in part
+faults_while()
+{
+	event=/sys/kernel/tracing/events/kvm/kvm_page_fault
+	page=$((gpa & ~4095))
+	echo "fault_address >= $page && fault_address < $((page + 4096))" >$event/filter
+	: >/sys/kernel/tracing/trace
+	echo 1 >$event/enable
+	tell "$1"
+	echo 0 >$event/enable
+	faults=$(grep -c kvm_page_fault: /sys/kernel/tracing/trace)
+}
 
 chapter "The host: its kernel has Merlon's part, merlond is up"
 bus_start
@@ -30,6 +53,8 @@ merlond_start
 must $? "merlond answers on the bus"
 show merlon probe
 check $? "this kernel can protect guests"
+told "^engine +auto, which takes $engine"
+check $? "parts of a page are checked in $engine"
 
 chapter "A guest: Linux in Debian's QEMU, unmodified"
 qemu_start web-1 microvm
@@ -62,6 +87,12 @@ show merlon protect web-1 --name=proc-table --gpa="$(subpage "$gpa")" --length=1
 check $? "the rule is in force"
 told 'device writes: not enforced'
 check $? "merlon says what it does not enforce"
+show merlon engine web-1
+told "engine $engine \(auto\), settled"
+check $? "the VM's engine is $engine, now for as long as it runs"
+show merlon engine web-1 software
+test $? -eq 1 && told 'stop the VM and start it anew'
+check $? "which merlon says to whoever wants another one"
 
 chapter "The attack again"
 tell attack
@@ -74,6 +105,17 @@ tell neighbour
 console
 told 'neighbour: written'
 check $? "a write to the next 128 bytes works"
+faults_while neighbour
+case $engine in
+software)
+	told 'neighbour: written' && [ "$faults" -gt 0 ]
+	check $? "again: KVM carries it out ($faults faults on that page)"
+	;;
+hardware)
+	told 'neighbour: written' && [ "$faults" -eq 0 ]
+	check $? "again: the CPU lets it through, KVM sees nothing of it ($faults faults on that page)"
+	;;
+esac
 
 chapter "Who saw it"
 await 10 1 '"kind":"violation"' $logs/watch
@@ -101,7 +143,7 @@ show merlon status web-1
 check $? "nothing is degraded after the restart"
 picture >/tmp/after
 cmp -s /tmp/before /tmp/after
-check $? "the same VMs, the same rules by the same names"
+check $? "the same VMs and engines, the same rules by the same names"
 tell attack
 told 'attack: the kernel killed it'
 check $? "the write is denied as before"
