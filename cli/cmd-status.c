@@ -157,8 +157,12 @@ static void print_vm(struct json_object *vm)
 	    json_get_u64(vm, "violations", 0));
 	if (lost)
 		say("  events lost %" PRIu64, lost);
-	say("\n  ");
-	say(say_engine(vm) ? "\n" : "engine not told\n");
+	say("\n");
+	if (json_get_string(vm, MERLON_VM_ENGINE, NULL)) {
+		say("  ");
+		say_engine(vm);
+		say("\n");
+	}
 	for (size_t i = 0; i < n; i++)
 		print_rule(json_object_array_get_idx(rules, i));
 	if (n == 0)

@@ -7,10 +7,9 @@
 
 /**
  * say_engine() - "engine hardware (auto), settled, table 16K"; no newline
- * @vm: as bus_describe_vm() gives it
- *
- * Return: false if merlond does not tell; then nothing was said.
+ * @vm: as bus_describe_vm() gives it; a merlond that is older than engines leaves
+ *	MERLON_VM_ENGINE out, which is for the caller to find
  */
-bool say_engine(struct json_object *vm);
+void say_engine(struct json_object *vm);
 
 #endif
