@@ -67,7 +67,11 @@ if [ -n "$checkpatch" ]; then
 	while read -r file; do
 		# By its name it would be taken for a file to check, not a patch
 		echo "$file:"
-		check_style MISSING_SIGN_OFF - <"$file"
+		case $file in
+		# The kernel's table of features has columns of its own
+		*-x86-vmx-Add-the-numbers*) check_style MISSING_SIGN_OFF,SPACING - <"$file" ;;
+		*) check_style MISSING_SIGN_OFF - <"$file" ;;
+		esac
 	done < <(files 'kernel/patches/*.patch')
 else
 	say "no kernel source in the cache; checkpatch was not run (make kernel unpacks it)"

@@ -32,18 +32,18 @@
 
 #define KVM_VMI_SPPT_LEVELS	4
 #define KVM_VMI_SPPT_BITS	9
-#define KVM_VMI_SPPT_ENTRIES	(1U << KVM_VMI_SPPT_BITS)
+#define KVM_VMI_SPPT_ENTRIES	BIT(KVM_VMI_SPPT_BITS)
 
 /* Bits of the gpa above 47 take no part: frames beyond are never armed. */
 #define KVM_VMI_SPP_MAX_GFN	BIT_ULL(KVM_VMI_SPPT_LEVELS * KVM_VMI_SPPT_BITS)
-static_assert(KVM_VMI_SPP_MAX_GFN == BIT_ULL(48 - PAGE_SHIFT));
+static_assert(PAGE_SHIFT + KVM_VMI_SPPT_LEVELS * KVM_VMI_SPPT_BITS == 48);
 
 /* In entries that point to the next level; all other bits are reserved. */
 #define KVM_VMI_SPPT_VALID	BIT_ULL(0)
 
 /* In the last level sub-page i is bit 2 * i; odd bits are reserved. */
 #define KVM_VMI_SPPT_WRITE_ALL	0x5555555555555555ULL
-static_assert(BITS_PER_TYPE(u32) * 2 == BITS_PER_TYPE(u64));
+static_assert(2 * BITS_PER_TYPE(u32) == BITS_PER_TYPE(u64));
 
 /* The frames that an entry of this level stands for; 1 is the last level. */
 static u64 kvm_vmi_sppt_span(unsigned int level)
@@ -271,6 +271,7 @@ void kvm_vmi_spp_destroy(struct kvm_vmi *vmi)
 /* Served on the vCPU's thread, loaded.  What L2 runs on is left alone. */
 void kvm_vmi_load_spp(struct kvm_vcpu *vcpu)
 {
+	/* Pairs with kvm_vmi_spp_begin(). */
 	u64 *root = smp_load_acquire(&vcpu->kvm->arch.vmi->sppt);
 
 	if (!root || vcpu->arch.vmi.spp_loaded || is_guest_mode(vcpu))
@@ -283,6 +284,7 @@ void kvm_vmi_load_spp(struct kvm_vcpu *vcpu)
 /* May the CPU be asked about writes to this frame, some sub-pages of which are denied? */
 static bool kvm_vmi_spp_usable(struct kvm_vmi *vmi, gfn_t gfn)
 {
+	/* Pairs with kvm_vmi_spp_begin(). */
 	return smp_load_acquire(&vmi->sppt) && gfn < KVM_VMI_SPP_MAX_GFN &&
 	       !kvm_vmi_has_alias(vmi, gfn, gfn);
 }
