@@ -33,7 +33,7 @@ static const struct option_row options[] = {
 	{ .name = "length", .value = "SIZE", .help = "bytes, like 128, 4K, 2M", .string = &arg_length },
 	{ .name = "write", .value = "deny", .help = "what is denied", .string = &arg_write },
 	{ .name = "action", .value = "VERDICT",
-	  .help = "what a violation gets: deny (the default), allow, skip or kill",
+	  .help = "what a violation gets: deny (the default), allow, skip, kill or exit",
 	  .string = &arg_action },
 	{ .name = "default", .value = "VERDICT",
 	  .help = "where the action is not possible: deny, allow or kill", .string = &arg_default },

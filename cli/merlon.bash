@@ -57,7 +57,7 @@ _merlon()
 		return
 		;;
 	--write) words=deny ;;
-	--action) words='deny allow skip kill' ;;
+	--action) words='deny allow skip kill exit' ;;
 	--default) words='deny allow kill' ;;
 	--on-reset) words='disarm keep kill' ;;
 	--mode) words='enforce monitor' ;;

@@ -213,7 +213,8 @@ static int op_caps(struct kernel *k, struct kvm_vmi_caps *ret)
 			    KVM_VMI_CAP_TDP_MMU |
 			    (f->model.hardware ? KVM_VMI_CAP_SUBPAGE_HW : 0),
 		.verdicts = 1U << KVM_VMI_DENY | 1U << KVM_VMI_ALLOW | 1U << KVM_VMI_SKIP |
-			    1U << KVM_VMI_KILL,
+			    1U << KVM_VMI_KILL |
+			    (f->model.abi >= 2 ? 1U << KVM_VMI_EXIT : 0),
 		.kinds = 1U << KVM_VMI_WRITE | 1U << KVM_VMI_WALK | 1U << KVM_VMI_KVM |
 			 1U << KVM_VMI_UNEMULATABLE,
 		.vendor = KVM_VMI_VENDOR_INTEL,

@@ -285,7 +285,7 @@ static const struct word words_execute[] = {
 };
 static const struct word words_action[] = {
 	{ "deny", KVM_VMI_DENY }, { "allow", KVM_VMI_ALLOW }, { "skip", KVM_VMI_SKIP },
-	{ "kill", KVM_VMI_KILL }, { "exit", NOT_BUILT },      { "hold", NOT_BUILT },
+	{ "kill", KVM_VMI_KILL }, { "exit", KVM_VMI_EXIT },   { "hold", NOT_BUILT },
 	{}
 };
 static const struct word words_default[] = {

@@ -185,6 +185,11 @@ static void protect_by_file(void)
 	run_merlon(&r, "protect", WEB, "--name=x", "--gpa=0x3000", "--length=4K", "--write=deny",
 		   "--action=hold", NULL);
 	ran(&r, 6, "--action: \"hold\" is not supported here", "an action not built yet is 6");
+	run_merlon(&r, "protect", WEB, "--name=asks-vmm", "--gpa=0x3000", "--length=4K",
+		   "--write=deny", "--action=exit", NULL);
+	ran(&r, 0, "", "the VMM may be asked");
+	run_merlon(&r, "unprotect", WEB, "asks-vmm", NULL);
+	ran(&r, 0, "", "and not any more");
 	run_merlon(&r, "protect", WEB, "--name=x", "--gpa=0xffffffffff000", "--length=4K",
 		   "--write=deny", NULL);
 	ran(&r, 2, "", "beyond the guest's physical addresses");

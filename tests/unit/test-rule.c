@@ -76,6 +76,14 @@ static void one_rule_with_everything(_unused_ void **state)
 	assert_true(r.page_table);
 }
 
+static void asks_the_vmm(_unused_ void **state)
+{
+	struct rule r = one("{" GOOD ",\"action\":\"exit\",\"default\":\"allow\"}");
+
+	assert_int_equal(r.action, KVM_VMI_EXIT);
+	assert_int_equal(r.dflt, KVM_VMI_ALLOW);
+}
+
 static void a_policy(_unused_ void **state)
 {
 	size_t n = 0;
@@ -287,8 +295,6 @@ static void words_not_built_yet(_unused_ void **state)
 		      "f:2:11: /execute: \"user\" is not supported here yet");
 	not_supported("{" GOOD ",\n\"action\":\"hold\"}",
 		      "f:2:10: /action: \"hold\" is not supported here yet");
-	not_supported("{" GOOD ",\n\"action\":\"exit\"}",
-		      "f:2:10: /action: \"exit\" is not supported here yet");
 	not_supported("{" GOOD ",\n\"deadline-ms\":50}",
 		      "f:2:15: /deadline-ms: \"deadline-ms\" is not supported here yet");
 	not_supported("{" GOOD ",\n\"verify\":5}",
