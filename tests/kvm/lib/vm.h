@@ -19,7 +19,7 @@
 #define HUGE_SIZE	(2UL << 20)
 
 #define VM_MAX_SLOTS	16
-#define VM_RING_ENTRIES	512
+#define VM_RING_ENTRIES	2048	/* more than KVM keeps in reserve, which with PML is 576 */
 
 /* &vm_options.flags */
 #define VM_IRQCHIP	(1U << 0)	/* the kernel's APICs, x2APIC enabled in the guest */
