@@ -415,25 +415,6 @@ static bool stricter(const struct model_page *a, const struct model_page *b)
 	return a->rule < b->rule;
 }
 
-/* The page whose rule speaks about a store, or NULL; @ret is its first denied byte. */
-static const struct model_page *speaker(const struct model *m, const struct store *s, int64_t *ret)
-{
-	const struct model_page *best = NULL;
-	int64_t at, first;
-
-	for (at = s->at; at < s->at + s->bytes; at += part(s, at)) {
-		const struct model_page *p = &m->page[at / PAGE_SIZE];
-
-		if (!denied(m, at, part(s, at), &first))
-			continue;
-		if (!best)
-			*ret = first;
-		if (stricter(p, best))
-			best = p;
-	}
-	return best;
-}
-
 /* A violation: what is decided. */
 static uint32_t raise(struct work *k, uint32_t kind, const struct model_page *p, int64_t at,
 		      unsigned int length)
@@ -474,24 +455,45 @@ static enum model_end end_of(uint32_t verdict)
 	return verdict == KVM_VMI_SKIP ? MODEL_SKIPPED : MODEL_DENIED;
 }
 
-/* KVM's emulator stores, if it may. */
+/* Was all that is denied of this part of a store let through when the CPU faulted there? */
+static bool granted(const struct work *k, const struct model_page *p, int64_t first, int64_t end)
+{
+	int64_t next = (first / 128 + 1) * 128, more;
+
+	return k->granted_rule == p->rule && k->granted_at == first &&
+	       (next >= end || !denied(k->m, next, end - next, &more));
+}
+
+/* KVM's emulator stores, if it may: each page is asked about, by the strictest rule first. */
 static bool emulate_store(struct work *k, const struct store *s, enum model_end *ret)
 {
-	const struct model_page *p;
-	int64_t first = 0;
-	uint32_t verdict;
+	bool asked[2] = { };
 
-	p = speaker(k->m, s, &first);
-	if (p && !(k->granted_rule == p->rule && k->granted_at == first)) {
-		verdict = raise(k, KVM_VMI_WRITE, p, first, s->bytes);
+	for (;;) {
+		const struct model_page *best = NULL;
+		int64_t at, first, best_first = 0;
+		unsigned int i = 0, best_part = 0;
+		uint32_t verdict;
+
+		for (at = s->at; at < s->at + s->bytes; at += part(s, at), i++) {
+			const struct model_page *p = &k->m->page[at / PAGE_SIZE];
+
+			if (asked[i] || !denied(k->m, at, part(s, at), &first) ||
+			    granted(k, p, first, at + part(s, at)) || !stricter(p, best))
+				continue;
+			best = p;
+			best_first = first;
+			best_part = i;
+		}
+		if (!best)
+			return true;
+		verdict = raise(k, KVM_VMI_WRITE, best, best_first, s->bytes);
 		if (verdict != KVM_VMI_ALLOW) {
 			*ret = end_of(verdict);
 			return false;
 		}
-	} else if (p) {
-		k->granted_rule = 0;
+		asked[best_part] = true;
 	}
-	return true;
 }
 
 /* Of the instructions that the emulator knows: does it know to make this store? */

@@ -64,8 +64,10 @@ struct kvm_vmi_gap {
 struct kvm_vmi_answer {
 	u64 gpa;	/* first denied byte that was asked about */
 	u64 rip;
+	u64 rcx;	/* a repeated instruction is asked about each time */
 	u64 changes;	/* &kvm_vmi.changes when it was asked */
 	u32 rule;	/* 0: none */
+	u32 denied;	/* sub-pages of the frame at @gpa that the answer is about */
 	u8 layer;
 	bool walk;
 };
@@ -74,20 +76,26 @@ struct kvm_vmi_answer {
  * struct kvm_vmi_exit - an access that has been handed to the VMM
  * @info: what the VMM is told
  * @regs: of the vCPU, as the VMM sees them
+ * @insn: the instruction, as far as it was decoded
  * @changes: &kvm_vmi.changes when the rule was looked up
  * @seq: of the violation
  * @rule: the rule's id
  * @legal: verdicts that can be carried out
+ * @denied: sub-pages of the frame that the VMM is asked about
+ * @shadow: the interrupt shadow that the instruction began with
  * @layer: the rule's
  * @dflt: of the rule
  */
 struct kvm_vmi_exit {
 	struct kvm_subpage_exit info;
 	u64 regs[KVM_VMI_EXIT_REGS];
+	u8 insn[15];
 	u64 changes;
 	u64 seq;
 	u32 rule;
 	u32 legal;
+	u32 denied;
+	u32 shadow;
 	u8 layer;
 	u8 dflt;
 };

@@ -62,7 +62,10 @@ void kvm_vmi_bracket_end(struct kvm *kvm)
 	kvm_vmi_recheck_maps(kvm);
 }
 
-/* Zap what a change touched, neighbouring frames in one go. */
+/*
+ * Zap what a change touched, neighbouring frames in one go; and, where whole huge
+ * pages are zapped, what is in the same or the next.
+ */
 static void kvm_vmi_zap_change(struct kvm_vmi *vmi, const struct kvm_vmi_change *change,
 			       bool recover)
 {
@@ -71,7 +74,8 @@ static void kvm_vmi_zap_change(struct kvm_vmi *vmi, const struct kvm_vmi_change 
 	for (i = 0; i < change->nr; i = j) {
 		u64 first = change->undo[i].first, last = change->undo[i].last;
 
-		for (j = i + 1; j < change->nr && change->undo[j].first == last + 1; j++)
+		for (j = i + 1; j < change->nr && change->undo[j].first > last &&
+		     change->undo[j].first <= kvm_vmi_zap_end(last, recover) + 1; j++)
 			last = change->undo[j].last;
 		kvm_vmi_zap_run(vmi, first, last, recover);
 	}

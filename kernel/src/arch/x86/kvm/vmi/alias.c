@@ -299,6 +299,7 @@ static void kvm_vmi_zap_aliases(struct kvm *kvm, const struct kvm_memory_slot *s
 			if (b != slot)
 				kvm_vmi_zap(kvm, kvm_vmi_slot_gfn(b, from),
 					    kvm_vmi_slot_gfn(b, to));
+			cond_resched();
 		}
 	}
 }
@@ -322,10 +323,9 @@ void kvm_vmi_zap_run(struct kvm_vmi *vmi, gfn_t first, gfn_t last, bool recover)
 	int i;
 
 	kvm_vmi_spp_update(vmi, first, last);
-	if (recover) {
+	if (recover)
 		first = gfn_round_for_level(first, PG_LEVEL_2M);
-		last |= KVM_PAGES_PER_HPAGE(PG_LEVEL_2M) - 1;
-	}
+	last = kvm_vmi_zap_end(last, recover);
 	kvm_vmi_zap(kvm, first, last);
 	aliased = kvm_vmi_has_alias(vmi, first, last);
 

@@ -49,7 +49,7 @@ struct kvm_vmi_store {
 	u32 kind;		/* WRITE, or KVM: then no program is asked */
 	u32 legal;		/* verdicts that can be carried out here */
 	struct x86_exception *exception;
-	struct kvm_vmi_answer granted[KVM_VMI_NR_LAYERS];
+	struct kvm_vmi_answer granted[KVM_VMI_NR_LAYERS][2];	/* by piece */
 };
 
 /* Memory of the guest: 0; else KVM_VMI_NOT_MEMORY, and the piece says where. */
@@ -117,77 +117,86 @@ static int kvm_vmi_translate(struct kvm_vmi_store *st, struct x86_emulate_ctxt *
 	return X86EMUL_CONTINUE;
 }
 
-/* The rule of a layer that forbids the store, if any, and the first byte it denies. */
-static bool kvm_vmi_store_speaker(struct kvm_vmi_store *st, unsigned int layer,
-				  struct kvm_vmi_speaker *ret,
-				  struct kvm_vmi_piece **ret_piece, unsigned int *ret_skip)
+/**
+ * struct kvm_vmi_store_objection - what a rule has against a store
+ * @speaker: the rule
+ * @piece: the part of the store, by number
+ * @gpa: the first byte of that part that is denied
+ * @denied: its sub-pages that are denied
+ */
+struct kvm_vmi_store_objection {
+	struct kvm_vmi_speaker speaker;
+	unsigned int piece;
+	gpa_t gpa;
+	u32 denied;
+};
+
+/* What a layer has against a part of the store, if anything. */
+static bool kvm_vmi_piece_forbidden(struct kvm_vmi_store *st, unsigned int layer,
+				    unsigned int piece, struct kvm_vmi_store_objection *ret)
 {
 	struct kvm_vmi *vmi = st->vcpu->kvm->arch.vmi;
-	struct kvm_vmi_speaker best = {};
-	unsigned int i;
+	const struct kvm_vmi_piece *p = &st->piece[piece];
+	unsigned int offset = offset_in_page(p->gpa), first;
+	u32 mask = kvm_vmi_subpages(offset, p->bytes);
+	gfn_t gfn = gpa_to_gfn(p->gpa);
 
-	for (i = 0; i < st->nr; i++) {
-		struct kvm_vmi_piece *p = &st->piece[i];
-		unsigned int offset = offset_in_page(p->gpa);
-		u32 mask = kvm_vmi_subpages(offset, p->bytes);
-		gfn_t gfn = gpa_to_gfn(p->gpa);
-		struct kvm_vmi_speaker s;
-		u32 denied = mask & ~kvm_vmi_look_layer(vmi, layer, gfn, mask, &s);
-
-		if (likely(!denied) || kvm_vmi_is_open(vmi, gfn, gfn))
-			continue;
-		if (!best.rule) {
-			unsigned int first = __ffs(denied) << KVM_VMI_SUBPAGE_SHIFT;
-
-			*ret_piece = p;
-			*ret_skip = first > offset ? first - offset : 0;
-		}
-		if (kvm_vmi_stricter(&s, &best))
-			best = s;
-	}
-	*ret = best;
-	return best.rule;
+	ret->denied = mask & ~kvm_vmi_look_layer(vmi, layer, gfn, mask, &ret->speaker);
+	if (likely(!ret->denied) || kvm_vmi_is_open(vmi, gfn, gfn))
+		return false;
+	first = __ffs(ret->denied) << KVM_VMI_SUBPAGE_SHIFT;
+	ret->piece = piece;
+	ret->gpa = p->gpa + (first > offset ? first - offset : 0);
+	return true;
 }
 
-static bool kvm_vmi_granted(struct kvm_vmi_store *st, const struct kvm_vmi_speaker *s,
-			    gpa_t first)
+static bool kvm_vmi_granted(struct kvm_vmi_store *st, const struct kvm_vmi_store_objection *o)
 {
-	const struct kvm_vmi_answer *granted = &st->granted[s->layer];
+	const struct kvm_vmi_answer *granted = &st->granted[o->speaker.layer][o->piece];
 
 	/* By the rules as they were then. */
-	if (granted->rule == s->rule && granted->changes == s->changes)
+	if (granted->rule == o->speaker.rule && granted->changes == o->speaker.changes)
 		return true;
 	/* The fault that led here, or a try before an exit, was asked about and let through. */
-	return st->kind == KVM_VMI_WRITE && kvm_vmi_answered(st->vcpu, s, first);
+	return st->kind == KVM_VMI_WRITE &&
+	       kvm_vmi_answered(st->vcpu, &o->speaker, o->gpa, o->denied);
 }
 
-/* A rule that was not asked, or has not let the store through; the first layer first. */
-static bool kvm_vmi_store_forbidden(struct kvm_vmi_store *st, struct kvm_vmi_speaker *s,
-				    struct kvm_vmi_piece **piece, unsigned int *skip)
+/*
+ * A rule that was not asked, or has not let the store through; the first layer first,
+ * in it the strictest.  Each page is asked about: they need not be neighbours.
+ */
+static bool kvm_vmi_store_forbidden(struct kvm_vmi_store *st,
+				    struct kvm_vmi_store_objection *ret)
 {
 	struct kvm_vmi *vmi = st->vcpu->kvm->arch.vmi;
-	unsigned int l;
+	struct kvm_vmi_store_objection o;
+	unsigned int l, i;
 
-	for (l = 0; l < KVM_VMI_NR_LAYERS; l++) {
+	ret->speaker.rule = 0;
+	for (l = 0; l < KVM_VMI_NR_LAYERS && !ret->speaker.rule; l++) {
 		if (mtree_empty(&vmi->layers[l].map))
 			continue;
-		if (kvm_vmi_store_speaker(st, l, s, piece, skip) &&
-		    !kvm_vmi_granted(st, s, (*piece)->gpa + *skip))
-			return true;
+		for (i = 0; i < st->nr; i++)
+			if (kvm_vmi_piece_forbidden(st, l, i, &o) && !kvm_vmi_granted(st, &o) &&
+			    kvm_vmi_stricter(&o.speaker, &ret->speaker))
+				*ret = o;
 	}
-	return false;
+	return ret->speaker.rule;
 }
 
 /* The map forbids the store: ask.  0 to start over, or what to return. */
-static int kvm_vmi_store_denied(struct kvm_vmi_store *st, const struct kvm_vmi_speaker *s,
-				const struct kvm_vmi_piece *p, unsigned int skip)
+static int kvm_vmi_store_denied(struct kvm_vmi_store *st,
+				const struct kvm_vmi_store_objection *o)
 {
+	const struct kvm_vmi_piece *p = &st->piece[o->piece];
+	const struct kvm_vmi_speaker *s = &o->speaker;
 	struct kvm_vcpu *vcpu = st->vcpu;
 	struct kvm_vmi_violation v;
 	u32 verdict;
 
-	kvm_vmi_describe(vcpu, &v, st->kind, p->gpa + skip);
-	v.gva = p->gva + skip;
+	kvm_vmi_describe(vcpu, &v, st->kind, o->gpa);
+	v.gva = p->gva + (o->gpa - p->gpa);
 	v.length = st->bytes;
 	v.flags |= KVM_VMI_V_GVA | KVM_VMI_V_EMULATED;
 	v.legal = st->legal;
@@ -198,13 +207,14 @@ static int kvm_vmi_store_denied(struct kvm_vmi_store *st, const struct kvm_vmi_s
 		v.insn_len = ctxt->fetch.ptr - ctxt->fetch.data;
 	}
 
+	vcpu->arch.vmi.exit.denied = o->denied;
 	verdict = kvm_vmi_raise(vcpu, &v, s);
 	switch (verdict) {
 	case KVM_VMI_ALLOW:
-		st->granted[s->layer].rule = s->rule;
-		st->granted[s->layer].changes = s->changes;
+		st->granted[s->layer][o->piece].rule = s->rule;
+		st->granted[s->layer][o->piece].changes = s->changes;
 		if (vcpu->arch.vmi.emulating)
-			kvm_vmi_answer(vcpu, s, p->gpa + skip, false);
+			kvm_vmi_answer(vcpu, s, o->gpa, o->denied, false);
 		return 0;
 	case KVM_VMI_OPENED:
 		return 0;
@@ -334,9 +344,8 @@ static int kvm_vmi_store(struct kvm_vmi_store *st,
 			 int (*put)(struct kvm_vmi_store *st, void *arg), void *arg)
 {
 	struct kvm_vcpu *vcpu = st->vcpu;
-	struct kvm_vmi_piece *piece = NULL;
-	struct kvm_vmi_speaker s;
-	unsigned int i, tries = 0, skip = 0;
+	struct kvm_vmi_store_objection o;
+	unsigned int i, tries = 0;
 	int r, idx;
 
 	/* Both pages or none: the second must not be missing after the first. */
@@ -345,9 +354,9 @@ static int kvm_vmi_store(struct kvm_vmi_store *st,
 
 	for (;;) {
 		idx = srcu_read_lock(&kvm_vmi_store_srcu);
-		if (kvm_vmi_store_forbidden(st, &s, &piece, &skip)) {
+		if (kvm_vmi_store_forbidden(st, &o)) {
 			srcu_read_unlock(&kvm_vmi_store_srcu, idx);
-			r = kvm_vmi_store_denied(st, &s, piece, skip);
+			r = kvm_vmi_store_denied(st, &o);
 			if (r)
 				return r;
 			continue;

@@ -27,6 +27,9 @@ static_assert(sizeof_field(struct kvm_run, subpage) <= sizeof_field(struct kvm_r
 #define KVM_VMI_EXIT_FLAGS	(KVM_VMI_V_GVA | KVM_VMI_V_USER | KVM_VMI_V_NESTED | \
 				 KVM_VMI_V_EMULATED | KVM_VMI_V_VMM)
 
+/* In &kvm_vmi_exit.regs, behind the general ones. */
+#define KVM_VMI_EXIT_RIP	16
+
 /* The VMM kills a VM by not running it. */
 #define KVM_VMI_EXIT_ANSWERS	(BIT(KVM_VMI_DENY) | BIT(KVM_VMI_ALLOW) | BIT(KVM_VMI_SKIP))
 
@@ -35,19 +38,22 @@ static_assert(sizeof_field(struct kvm_run, subpage) <= sizeof_field(struct kvm_r
  * @vcpu: the vCPU
  * @s: by this rule, or although it says otherwise
  * @gpa: first denied byte that was asked about
+ * @denied: sub-pages of that frame that were asked about
  * @walk: it was the CPU's page walk
  *
  * Kept until the emulator is done with the instruction.
  */
 void kvm_vmi_answer(struct kvm_vcpu *vcpu, const struct kvm_vmi_speaker *s, gpa_t gpa,
-		    bool walk)
+		    u32 denied, bool walk)
 {
 	struct kvm_vcpu_vmi *state = &vcpu->arch.vmi;
 
 	state->answer[state->nr_answers++ % KVM_VMI_MAX_ANSWERS] = (struct kvm_vmi_answer){
 		.gpa = gpa,
 		.rip = kvm_rip_read(vcpu),
+		.rcx = kvm_register_read_raw(vcpu, VCPU_REGS_RCX),
 		.rule = s->rule,
+		.denied = denied,
 		.layer = s->layer,
 		.changes = s->changes,
 		.walk = walk,
@@ -55,7 +61,7 @@ void kvm_vmi_answer(struct kvm_vcpu *vcpu, const struct kvm_vmi_speaker *s, gpa_
 }
 
 static bool kvm_vmi_is_answered(struct kvm_vcpu *vcpu, const struct kvm_vmi_speaker *s,
-				bool walk, gpa_t gpa)
+				bool walk, gpa_t gpa, u32 denied)
 {
 	struct kvm_vcpu_vmi *state = &vcpu->arch.vmi;
 	unsigned int i, nr = min(state->nr_answers, KVM_VMI_MAX_ANSWERS);
@@ -64,23 +70,28 @@ static bool kvm_vmi_is_answered(struct kvm_vcpu *vcpu, const struct kvm_vmi_spea
 		const struct kvm_vmi_answer *a = &state->answer[i];
 
 		if (a->rule == s->rule && a->layer == s->layer && a->changes == s->changes &&
-		    a->walk == walk && (walk || a->gpa == gpa) &&
-		    a->rip == kvm_rip_read(vcpu))
+		    a->walk == walk && (walk || (a->gpa == gpa && !(denied & ~a->denied))) &&
+		    a->rip == kvm_rip_read(vcpu) &&
+		    a->rcx == kvm_register_read_raw(vcpu, VCPU_REGS_RCX))
 			return true;
 	}
 	return false;
 }
 
-/* Has this rule, as it is now, let through the store of this instruction at @gpa? */
-bool kvm_vmi_answered(struct kvm_vcpu *vcpu, const struct kvm_vmi_speaker *s, gpa_t gpa)
+/*
+ * Has this rule, as it is now, let through the store of this instruction, or of this
+ * turn of it, at @gpa, to these sub-pages?  The CPU's fault tells the first one only.
+ */
+bool kvm_vmi_answered(struct kvm_vcpu *vcpu, const struct kvm_vmi_speaker *s, gpa_t gpa,
+		      u32 denied)
 {
-	return kvm_vmi_is_answered(vcpu, s, false, gpa);
+	return kvm_vmi_is_answered(vcpu, s, false, gpa, denied);
 }
 
 /* Has it let through the page walk that the vCPU is emulated for? */
 bool kvm_vmi_walk_answered(struct kvm_vcpu *vcpu, const struct kvm_vmi_speaker *s)
 {
-	return vcpu->arch.vmi.emulating && kvm_vmi_is_answered(vcpu, s, true, 0);
+	return vcpu->arch.vmi.emulating && kvm_vmi_is_answered(vcpu, s, true, 0, 0);
 }
 
 /**
@@ -142,6 +153,9 @@ void kvm_vmi_prepare_exit(struct kvm_vcpu *vcpu, const struct kvm_vmi_violation 
 {
 	struct kvm_vmi_exit *x = &vcpu->arch.vmi.exit;
 
+	/* What is answered is about this instruction: it may be another in memory by then. */
+	if (!WARN_ON_ONCE(v->insn_len > sizeof(x->insn)))
+		memcpy(x->insn, vcpu->arch.emulate_ctxt->fetch.data, v->insn_len);
 	x->info = (struct kvm_subpage_exit){
 		.gpa = v->gpa,
 		.gva = v->flags & KVM_VMI_V_GVA ? v->gva : 0,
@@ -184,7 +198,8 @@ static u32 kvm_vmi_take_answer(struct kvm_vcpu *vcpu, u32 answer)
 
 	if (answer != KVM_VMI_DEFAULT &&
 	    (answer >= KVM_VMI_NR_VERDICTS || !(x->info.legal & BIT(answer)))) {
-		atomic64_inc(&vmi->bad_verdicts);
+		if (x->layer == KVM_VMI_LAYER_DAEMON)
+			atomic64_inc(&vmi->bad_verdicts);
 		counters |= BIT(KVM_VMI_COUNT_BAD_VERDICTS);
 		verdict = KVM_VMI_DEFAULT;
 	}
@@ -211,7 +226,11 @@ static int kvm_vmi_execute_again(struct kvm_vcpu *vcpu)
 		.layer = x->layer,
 		.changes = x->changes,
 	};
+	unsigned int len = x->info.insn_len;
+	u8 insn[sizeof(x->insn)];
 
+	/* What comes of it may be another exit. */
+	memcpy(insn, x->insn, sizeof(insn));
 	if (x->info.kind == KVM_VMI_UNEMULATABLE)
 		return kvm_vmi_unemulatable_from(vcpu, x->info.gpa, x->layer + 1);
 
@@ -219,11 +238,11 @@ static int kvm_vmi_execute_again(struct kvm_vcpu *vcpu)
 	state->denied = false;
 	state->refused = false;
 	state->again = true;
-	kvm_vmi_answer(vcpu, &s, x->info.gpa, x->info.kind == KVM_VMI_WALK);
+	kvm_vmi_answer(vcpu, &s, x->info.gpa, x->denied, x->info.kind == KVM_VMI_WALK);
 	if (!(x->info.flags & KVM_SUBPAGE_EXIT_EMULATED) &&
 	    kvm_vmi_next_speaker(vcpu, x->layer, &s))
-		return kvm_vmi_settle(vcpu, &s, NULL, 0);
-	return kvm_vmi_emulate(vcpu, NULL, 0);
+		return kvm_vmi_settle(vcpu, &s, insn, len);
+	return kvm_vmi_emulate(vcpu, insn, len);
 }
 
 static int kvm_vmi_complete_exit(struct kvm_vcpu *vcpu)
@@ -231,6 +250,9 @@ static int kvm_vmi_complete_exit(struct kvm_vcpu *vcpu)
 	const struct kvm_vmi_exit *x = &vcpu->arch.vmi.exit;
 	u32 verdict = READ_ONCE(vcpu->run->subpage.verdict);
 
+	/* An emulator that has raised an exception has ended it. */
+	if (x->shadow && kvm_rip_read(vcpu) == x->regs[KVM_VMI_EXIT_RIP])
+		kvm_x86_call(set_interrupt_shadow)(vcpu, x->shadow);
 	if (kvm_vmi_lapsed(vcpu)) {
 		trace_kvm_vmi_answer(vcpu->kvm->arch.vmi->id, x->seq, vcpu->vcpu_id, x->layer,
 				     verdict, KVM_VMI_DEFAULT);
@@ -268,6 +290,7 @@ int kvm_vmi_leave(struct kvm_vcpu *vcpu)
 	struct kvm_vmi_exit *x = &vcpu->arch.vmi.exit;
 
 	kvm_vmi_snapshot(vcpu, x->regs);
+	x->shadow = kvm_x86_call(get_interrupt_shadow)(vcpu);
 	vcpu->run->exit_reason = KVM_EXIT_SUBPAGE;
 	vcpu->run->subpage = x->info;
 	vcpu->arch.complete_userspace_io = kvm_vmi_complete_exit;

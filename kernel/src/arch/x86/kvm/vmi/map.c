@@ -21,7 +21,7 @@
 #define KVM_VMI_MAX_RUNS	SZ_4M
 
 /* A page is charged for as many; nodes that are half empty included. */
-#define KVM_VMI_PLEDGE_RUNS	64
+#define KVM_VMI_PLEDGE_RUNS	32
 
 /* Value entries; bit 35 is reserved for a right of the whole page. */
 #define KVM_VMI_ENTRY_RIGHTS_SHIFT	32

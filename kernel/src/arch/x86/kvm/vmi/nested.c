@@ -40,7 +40,7 @@ void kvm_vmi_recheck_maps(struct kvm *kvm)
 {
 	might_sleep();
 	/* Only VMX has such mappings. */
-	if (kvm_nested_ops.recheck_pages)
+	if (kvm_nested_ops.enabled && kvm_nested_ops.recheck_pages)
 		kvm_make_all_cpus_request(kvm, KVM_REQ_VMI_MAPS);
 }
 

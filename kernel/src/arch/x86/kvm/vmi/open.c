@@ -61,19 +61,6 @@ void kvm_vmi_close_pages(struct kvm_vmi *vmi, gfn_t first, gfn_t last)
 	}
 }
 
-/* The whole frame opens, so the strictest of a layer must let it, as they are now. */
-static bool kvm_vmi_may_open(struct kvm_vmi *vmi, gfn_t gfn, u32 legal, unsigned int layer)
-{
-	struct kvm_vmi_speaker s;
-
-	kvm_vmi_look_layer(vmi, layer, gfn, KVM_VMI_WRITE_ALL, &s);
-	if (!s.rule)
-		return true;
-	if (s.action != KVM_VMI_ALLOW && !(legal & BIT(s.action)))
-		return s.dflt == KVM_VMI_ALLOW;
-	return s.action == KVM_VMI_ALLOW;
-}
-
 /**
  * kvm_vmi_open_page - suspend the protection of a frame for a second
  * @vmi: the VM
@@ -95,7 +82,8 @@ u32 kvm_vmi_open_page(struct kvm_vmi *vmi, gfn_t gfn, u32 legal, unsigned int la
 	mutex_lock(&vmi->lock);
 	done = true;
 	for (l = 0; l < KVM_VMI_NR_LAYERS && done; l++) {
-		done = kvm_vmi_may_open(vmi, gfn, legal, l);
+		/* The whole frame opens, so all rules must let it, as they are now. */
+		done = kvm_vmi_lets_frame(vmi, l, gfn, legal);
 		later = !done && l > layer;
 	}
 	if (done) {

@@ -232,10 +232,15 @@ bool kvm_vmi_stricter(const struct kvm_vmi_speaker *a, const struct kvm_vmi_spea
 	return a->rule < b->rule;
 }
 
+/*
+ * @legal: what can be carried out: another action counts as its rule's default; 0 to
+ *	take actions as they are
+ */
 struct kvm_vmi_search {
 	unsigned int first_layer;
 	unsigned int last_layer;
 	u32 mask;
+	u32 legal;
 	u32 map;
 	struct kvm_vmi_speaker best;
 };
@@ -273,6 +278,9 @@ static bool kvm_vmi_speaker_of(struct kvm_vmi *vmi, gfn_t gfn, void *arg)
 				   KVM_VMI_ALLOW : READ_ONCE(e->action[KVM_VMI_ACTION_WRITE]);
 			s.dflt = READ_ONCE(e->dflt);
 			s.cookie = READ_ONCE(e->cookie);
+			if (search->legal && s.action != KVM_VMI_ALLOW &&
+			    !(search->legal & BIT(s.action)))
+				s.action = s.dflt;
 			if (kvm_vmi_stricter(&s, &search->best))
 				search->best = s;
 		}
@@ -334,6 +342,25 @@ u32 kvm_vmi_look_layer(struct kvm_vmi *vmi, unsigned int layer, gfn_t gfn, u32 m
 	struct kvm_vmi_search search = { layer, layer, mask };
 
 	return kvm_vmi_search(vmi, gfn, &search, ret);
+}
+
+/**
+ * kvm_vmi_lets_frame - would the rules of a layer let all of a frame be written?
+ * @vmi: the VM, with kvm->srcu held for its aliases
+ * @layer: &enum kvm_vmi_layer_id
+ * @gfn: the frame
+ * @legal: verdicts that can be carried out, bits of &enum kvm_vmi_verdict
+ *
+ * By what each comes to in the end: a strict action that cannot be done may have a
+ * mild default.
+ */
+bool kvm_vmi_lets_frame(struct kvm_vmi *vmi, unsigned int layer, gfn_t gfn, u32 legal)
+{
+	struct kvm_vmi_search search = { layer, layer, KVM_VMI_WRITE_ALL, legal };
+	struct kvm_vmi_speaker s;
+
+	kvm_vmi_search(vmi, gfn, &search, &s);
+	return !s.rule || s.action == KVM_VMI_ALLOW;
 }
 
 /**

@@ -327,6 +327,7 @@ int kvm_vmi_settle(struct kvm_vcpu *vcpu, const struct kvm_vmi_speaker *first, v
 		   int insn_len)
 {
 	struct kvm_vcpu_vmi *state = &vcpu->arch.vmi;
+	u32 first_subpage = kvm_vmi_subpages(offset_in_page(state->gpa), 1);
 	struct kvm_vmi_speaker s = *first;
 	struct kvm_vmi_violation v;
 
@@ -341,9 +342,10 @@ int kvm_vmi_settle(struct kvm_vcpu *vcpu, const struct kvm_vmi_speaker *first, v
 			v.flags |= KVM_VMI_V_GVA;
 		}
 
+		state->exit.denied = first_subpage;
 		switch (kvm_vmi_raise(vcpu, &v, &s)) {
 		case KVM_VMI_ALLOW:
-			kvm_vmi_answer(vcpu, &s, state->gpa, state->walk);
+			kvm_vmi_answer(vcpu, &s, state->gpa, first_subpage, state->walk);
 			break;
 		case KVM_VMI_SKIP:
 			return kvm_vmi_skip(vcpu);

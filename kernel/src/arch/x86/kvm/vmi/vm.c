@@ -31,6 +31,28 @@ static struct workqueue_struct *kvm_vmi_wq;
 static struct workqueue_struct *kvm_vmi_activate_wq;
 static atomic64_t kvm_vmi_last_id = ATOMIC64_INIT(0);
 
+static atomic_t kvm_vmi_key_decs = ATOMIC_INIT(0);
+
+static void kvm_vmi_key_dec_fn(struct work_struct *work)
+{
+	int decs = atomic_xchg(&kvm_vmi_key_decs, 0);
+
+	while (decs--)
+		static_branch_dec(&kvm_vmi_key);
+}
+
+static DECLARE_DELAYED_WORK(kvm_vmi_key_work, kvm_vmi_key_dec_fn);
+
+/*
+ * Destruction may run under locks that rank below the hotplug lock.  And anyone may
+ * create VMs and protect what is in them: let nobody throw the switch at will.
+ */
+static void kvm_vmi_key_dec(void)
+{
+	atomic_inc(&kvm_vmi_key_decs);
+	queue_delayed_work(kvm_vmi_wq, &kvm_vmi_key_work, HZ);
+}
+
 /*
  * Throw the switch, then wait for every vCPU that may have looked at it before:
  * all of KVM's accesses to guest memory are within kvm->srcu.  A reader that
@@ -57,7 +79,7 @@ static void kvm_vmi_do_activate(struct kvm_vmi *vmi)
 	mutex_unlock(&kvm->slots_lock);
 
 	if (!vmi->active)
-		static_branch_dec(&kvm_vmi_key);
+		kvm_vmi_key_dec();
 	synchronize_srcu(&kvm->srcu);
 	/* Pairs with kvm_vmi_activate(): @active is settled before @ready. */
 	smp_store_release(&vmi->ready, true);
@@ -276,8 +298,8 @@ int kvm_vmi_init_vm(struct kvm *kvm)
  * kvm_vmi_vm_created - a VM is complete, nobody has its file descriptor yet
  * @kvm: the VM
  *
- * Failure leaves the VM without an id: it cannot be found, so nothing of it can
- * be protected, and where VMs wait to be admitted it is never admitted.
+ * Failure leaves the VM without an id: it cannot be found, so nobody but its VMM can
+ * protect it, and where VMs wait to be admitted it is never admitted.
  */
 void kvm_vmi_vm_created(struct kvm *kvm)
 {
@@ -302,28 +324,14 @@ void kvm_vmi_pre_destroy_vm(struct kvm *kvm)
 {
 	struct kvm_vmi *vmi = kvm->arch.vmi;
 
-	if (!vmi->id)
-		return;
-	xa_erase(&kvm_vmi_vms, vmi->id);
+	if (vmi->id)
+		xa_erase(&kvm_vmi_vms, vmi->id);
 	irq_work_sync(&vmi->kill_irq);
 	kvm_vmi_open_destroy(vmi);
+	if (!vmi->id)
+		return;
 	trace_kvm_vmi_vm(vmi->id, KVM_VMI_VM_DESTROYED, 0);
 	kvm_vmi_tell_destroyed(vmi);
-}
-
-static void kvm_vmi_key_dec_fn(struct work_struct *work)
-{
-	static_branch_dec(&kvm_vmi_key);
-	kfree(work);
-}
-
-/* Destruction may run under locks that rank below the hotplug lock. */
-static void kvm_vmi_key_dec(void)
-{
-	struct work_struct *work = kmalloc(sizeof(*work), GFP_KERNEL | __GFP_NOFAIL);
-
-	INIT_WORK(work, kvm_vmi_key_dec_fn);
-	queue_work(kvm_vmi_wq, work);
 }
 
 void kvm_vmi_destroy_vm(struct kvm *kvm)
@@ -436,5 +444,6 @@ void kvm_vmi_exit(void)
 {
 	/* The last reference that an activation drops may queue more of the other. */
 	destroy_workqueue(kvm_vmi_activate_wq);
+	flush_delayed_work(&kvm_vmi_key_work);
 	destroy_workqueue(kvm_vmi_wq);
 }

@@ -483,6 +483,7 @@ bool kvm_vmi_speaker(struct kvm_vmi *vmi, gfn_t gfn, u32 mask, struct kvm_vmi_sp
 u32 kvm_vmi_look(struct kvm_vmi *vmi, gfn_t gfn, u32 mask, struct kvm_vmi_speaker *ret);
 u32 kvm_vmi_look_layer(struct kvm_vmi *vmi, unsigned int layer, gfn_t gfn, u32 mask,
 		       struct kvm_vmi_speaker *ret);
+bool kvm_vmi_lets_frame(struct kvm_vmi *vmi, unsigned int layer, gfn_t gfn, u32 legal);
 void kvm_vmi_count(struct kvm_vmi *vmi, const struct kvm_vmi_speaker *s, u32 counters);
 
 /* ---- reader.c ---- */
@@ -533,6 +534,12 @@ bool kvm_vmi_has_alias(struct kvm_vmi *vmi, gfn_t first, gfn_t last);
 void kvm_vmi_walk_aliases(struct kvm_vmi *vmi, gfn_t gfn, kvm_vmi_alias_fn fn, void *arg);
 void kvm_vmi_zap_run(struct kvm_vmi *vmi, gfn_t first, gfn_t last, bool recover);
 
+/* The last frame that kvm_vmi_zap_run() zaps. */
+static inline gfn_t kvm_vmi_zap_end(gfn_t last, bool recover)
+{
+	return recover ? last | (KVM_PAGES_PER_HPAGE(PG_LEVEL_2M) - 1) : last;
+}
+
 /* ---- nested.c ---- */
 
 void kvm_vmi_recheck_maps(struct kvm *kvm);
@@ -567,8 +574,9 @@ bool kvm_vmi_next_speaker(struct kvm_vcpu *vcpu, unsigned int layer,
 /* ---- exit.c ---- */
 
 void kvm_vmi_answer(struct kvm_vcpu *vcpu, const struct kvm_vmi_speaker *s, gpa_t gpa,
-		    bool walk);
-bool kvm_vmi_answered(struct kvm_vcpu *vcpu, const struct kvm_vmi_speaker *s, gpa_t gpa);
+		    u32 denied, bool walk);
+bool kvm_vmi_answered(struct kvm_vcpu *vcpu, const struct kvm_vmi_speaker *s, gpa_t gpa,
+		      u32 denied);
 bool kvm_vmi_walk_answered(struct kvm_vcpu *vcpu, const struct kvm_vmi_speaker *s);
 bool kvm_vmi_may_exit(struct kvm_vcpu *vcpu, const struct kvm_vmi_violation *v);
 void kvm_vmi_prepare_exit(struct kvm_vcpu *vcpu, const struct kvm_vmi_violation *v,
