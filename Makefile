@@ -28,7 +28,8 @@ STORY ?= subpage
 
 CC := gcc
 WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wformat=2
-WERROR ?= $(filter true 1,$(CI))
+# What is to be tested is built without a warning
+WERROR ?= $(filter true 1,$(CI))$(filter check%,$(MAKECMDGOALS))
 CFLAGS ?= -O2 -g
 CFLAGS_ALL = -std=gnu17 -D_GNU_SOURCE $(WARNINGS) $(if $(WERROR),-Werror) $(CFLAGS)
 
