@@ -124,6 +124,7 @@ struct kvm_vmi_rule_info {
 	__u64 unemulatable;
 	__u64 opened;
 	__u64 kvm_writes;
+	__u64 stepped;
 };
 
 struct kvm_vmi_range {

@@ -158,13 +158,18 @@ static uint32_t choose_mask(struct differential *d)
 	}
 }
 
-/* Where a rule lets the guest on, what cannot be emulated opens the page: see unemulatable. */
+/*
+ * Where a rule lets the guest on, what can neither be emulated nor stepped opens the page:
+ * see unemulatable.
+ */
 static bool would_open(struct differential *d, const struct guest_write *w)
 {
 	const struct model *m = &d->model;
 	unsigned int bytes;
 	int64_t first, page;
 
+	if (model_steps(m, w->op))
+		return false;
 	bytes = model_footprint(m, w, &first);
 	if (model_emulates(w->op) && first / m->lock_line == (first + bytes - 1) / m->lock_line)
 		return false;
@@ -533,6 +538,7 @@ static void start(struct differential *d, const struct flavour *flavour)
 	vcpu_set_ist(d->vcpu, VECTOR_GP, 2);
 	d->features = vcpu_features(d->vcpu);
 	m->engine = engine();
+	m->steps_all = vmi_steps_events();
 	m->answer = flavour->answer;
 	m->lock_line = split_locks_are_detected() ? 64 : PAGE_SIZE;
 	m->gva = WINDOW;

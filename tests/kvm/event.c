@@ -145,7 +145,8 @@ static void expect_vectoring(struct setup *s, enum event event, uint32_t verdict
 	expect_violation(s->id, n, .kind = KVM_VMI_WRITE, .verdict = verdict, .rule = RULE,
 			 .flags_set = KVM_VMI_V_VECTORING);
 	if (r)
-		expect_eq(r->v.legal, 1U << KVM_VMI_DENY | 1U << KVM_VMI_KILL);
+		expect_eq(r->v.legal, 1U << KVM_VMI_DENY | 1U << KVM_VMI_KILL |
+				      (vmi_steps_events() ? 1U << KVM_VMI_ALLOW : 0));
 }
 
 static void test_deny(uintptr_t event)
@@ -183,7 +184,10 @@ static void test_kill(uintptr_t event)
 	vm_free(s.vm);
 }
 
-/* The rule lets it through: the page opens for a second, and closes again. */
+/*
+ * The rule lets it through: the CPU does it alone, or else the page opens for a second,
+ * and closes again.
+ */
 static void test_allow(uintptr_t event)
 {
 	struct timespec wait = { .tv_sec = 1, .tv_nsec = 300000000 };
@@ -194,12 +198,18 @@ static void test_allow(uintptr_t event)
 	r = cause(s.v, event);
 	expect(arrived(event, &r), "%s: %s", event_names[event], run_text(&r));
 	if (event != EVENT_GP) {
-		expect_vectoring(&s, event, KVM_VMI_NR_VERDICTS);
-		expect_eq(vmi_counters(s.id, RULE).opened, 1);
-		nanosleep(&wait, NULL);
+		bool steps = vmi_steps_events();
+
+		expect_vectoring(&s, event, steps ? KVM_VMI_ALLOW : KVM_VMI_NR_VERDICTS);
+		expect_eq(vmi_counters(s.id, RULE).opened, !steps);
+		/* From user mode a second interrupt leads back, by the same stack. */
+		expect_eq(vmi_counters(s.id, RULE).stepped,
+			  steps ? event == EVENT_USER_INT ? 2 : 1 : 0);
+		if (!steps)
+			nanosleep(&wait, NULL);
 		vmi_rule(s.id, RULE, KVM_VMI_DENY, 0);
 		r = cause(s.v, event);
-		expect(became_df(event, &r), "a second later: %s", run_text(&r));
+		expect(became_df(event, &r), "afterwards: %s", run_text(&r));
 	}
 	vm_free(s.vm);
 }
@@ -216,14 +226,15 @@ static void test_monitor(uintptr_t event)
 	vm_free(s.vm);
 }
 
-/* A program may deny or kill here; anything else is not legal. */
+/* A program may deny or kill here, or allow where the CPU can do it alone. */
 static void test_program(uintptr_t event)
 {
 	static const int answers[] = { KVM_VMI_ALLOW, KVM_VMI_SKIP, KVM_VMI_DENY, KVM_VMI_KILL };
 	unsigned int i;
 
 	for (i = 0; i < ARRAY_SIZE(answers); i++) {
-		bool legal = answers[i] == KVM_VMI_DENY || answers[i] == KVM_VMI_KILL;
+		bool allows = answers[i] == KVM_VMI_ALLOW && vmi_steps_events();
+		bool legal = answers[i] == KVM_VMI_DENY || answers[i] == KVM_VMI_KILL || allows;
 		struct setup s;
 		struct run r;
 
@@ -233,6 +244,8 @@ static void test_program(uintptr_t event)
 		vmi_detach();
 		if (answers[i] == KVM_VMI_KILL)
 			expect(r.end == RUN_ERROR && r.err == EIO, "killed: %s", run_text(&r));
+		else if (allows)
+			expect(arrived(event, &r), "allowed: %s", run_text(&r));
 		else
 			expect(became_df(event, &r), "answer %d: %s", answers[i], run_text(&r));
 		expect_violation(s.id, 0, .flags_set = legal ? 0 : KVM_VMI_V_BAD_VERDICT,
@@ -256,8 +269,8 @@ static void test_triple_fault(uintptr_t event)
 }
 
 /*
- * Delivery to sub-pages that may be written: the CPU itself does it where it checks
- * them; KVM cannot emulate it, and says so.
+ * Delivery to sub-pages that may be written: the CPU itself does it, where it checks
+ * them or can be made to do it alone; KVM cannot emulate it, and says so.
  */
 static void test_allowed_subpage(uintptr_t action)
 {
@@ -269,10 +282,11 @@ static void test_allowed_subpage(uintptr_t action)
 	vmi_rule(id, RULE, action, 0);
 	vmi_protect(id, RULE, STACK, DENIED(1));
 	r = vcpu_op(v, OP_INT, SP);
-	if (vmi_by_hardware(id)) {
+	if (vmi_by_hardware(id) || vmi_steps_events()) {
 		expect_done(r);
 		expect_eq(r.events, 1);
 		expect_eq(vmi_log_violations(id), 0);
+		expect_eq(vmi_counters(id, RULE).stepped, !vmi_by_hardware(id));
 		vm_free(vm);
 		return;
 	}
@@ -388,7 +402,7 @@ static void test_gdt_vectoring(uintptr_t action)
 	switch (action) {
 	case KVM_VMI_ALLOW:
 		expect(arrived(EVENT_SOFT_INT, &r), "%s", run_text(&r));
-		expect_eq(vmi_counters(id, RULE).opened, 1);
+		expect_eq(vmi_counters(id, RULE).opened, !vmi_steps_events());
 		break;
 	case KVM_VMI_KILL:
 		expect(r.end == RUN_ERROR && r.err == EIO, "%s", run_text(&r));

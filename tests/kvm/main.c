@@ -20,6 +20,7 @@ static const struct test_suite *const suites[] = {
 	&suite_event,
 	&suite_walk,
 	&suite_unemulatable,
+	&suite_step,
 	&suite_kvmwrite,
 	&suite_nested,
 	&suite_hypervisor,
@@ -42,17 +43,17 @@ static const struct test_suite *const suites[] = {
 /* What runs when nothing is named: with one CPU, with several, with APIC virtualization. */
 static char *const usual[] = {
 	"baseline", "write", "instructions", "verdict", "event", "walk", "unemulatable",
-	"kvmwrite", "nested", "hypervisor", "nestedwrite", "survive", "map", "badinput", "reset",
-	"admission", "observe", "hammer", "engine", "vmm", "differential",
+	"step", "kvmwrite", "nested", "hypervisor", "nestedwrite", "survive", "map", "badinput",
+	"reset", "admission", "observe", "hammer", "engine", "vmm", "differential",
 };
-static char *const usual_smp[] = { "baseline", "write" };
+static char *const usual_smp[] = { "baseline", "write", "step" };
 static char *const usual_apicv[] = { "nestedwrite" };
 /* On a host that is told to have the CPU check sub-pages, but cannot; and on one that can. */
 static char *const usual_nospp[] = { "nospp", "engine", "write", "survive" };
 static char *const usual_spp[] = {
 	"spp", "engine", "write", "instructions", "verdict", "event", "walk", "unemulatable",
-	"kvmwrite", "nested", "hypervisor", "nestedwrite", "survive", "map", "reset", "hammer",
-	"vmm", "differential",
+	"step", "kvmwrite", "nested", "hypervisor", "nestedwrite", "survive", "map", "reset",
+	"hammer", "vmm", "differential",
 };
 
 static void usage(FILE *to)

@@ -12,6 +12,7 @@ extern const struct test_suite suite_verdict;
 extern const struct test_suite suite_event;
 extern const struct test_suite suite_walk;
 extern const struct test_suite suite_unemulatable;
+extern const struct test_suite suite_step;
 extern const struct test_suite suite_kvmwrite;
 extern const struct test_suite suite_nested;
 extern const struct test_suite suite_hypervisor;

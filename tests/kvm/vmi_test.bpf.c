@@ -18,6 +18,8 @@ struct bpf_iter_num {
 /* The answer of either owner; the second has one of its own. */
 int answer;
 int answer_two;
+/* That of the first about page walks, if it is not -1. */
+int answer_walk = -1;
 /* Burn this many rounds before answering. */
 unsigned int answer_delay;
 
@@ -190,6 +192,8 @@ int BPF_PROG(violation, struct kvm *kvm, struct kvm_vcpu *vcpu,
 	__sync_fetch_and_add(&asked, 1);
 	bpf_for(i, 0, answer_delay)
 		bpf_ktime_get_ns();
+	if (v->kind == KVM_VMI_WALK && answer_walk >= 0)
+		return answer_walk;
 	return answer;
 }
 

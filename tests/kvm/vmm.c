@@ -486,6 +486,7 @@ static void test_opens_by_default(uintptr_t arg)
 	uint64_t id;
 	struct vm *vm = subpage_vm(NULL, &id);
 	struct vcpu *v = vm->vcpu[0];
+	unsigned int exits;
 	struct run r;
 
 	(void)arg;
@@ -493,18 +494,26 @@ static void test_opens_by_default(uintptr_t arg)
 	vmi_rule(id, RULE + 1, KVM_VMI_DENY, 0);
 	vmi_protect(id, RULE, DATA, DENIED(1));
 	vmi_protect(id, RULE + 1, DATA, DENIED(1U << 5));
-	/* The stack is in the first sub-page: no exit while an event is being delivered. */
+	/*
+	 * The stack is in the first sub-page: no exit while an event is being delivered, but
+	 * for what its handler does there.
+	 */
 	r = vcpu_op(v, OP_INT, DATA + SUBPAGE - 8);
-	expect(r.end != RUN_DONE || r.vector != GUEST_NO_FAULT, "%s", run_text(&r));
+	if (vmi_steps_events())
+		expect_done(subpage_answer_all(v, r, KVM_VMI_ALLOW, &exits));
+	else
+		expect(r.end != RUN_DONE || r.vector != GUEST_NO_FAULT, "%s", run_text(&r));
 	expect_eq(vmi_counters(id, RULE).opened, 0);
 	vm_free(vm);
 
-	/* Alone it opens. */
+	/* Alone it opens, unless the CPU can be made to do it alone. */
 	vm = subpage_vm(NULL, &id);
 	require_eq(vmi_set_rules(id, &asks, 1), 0);
 	vmi_protect(id, RULE, DATA, DENIED(1));
-	expect_done(vcpu_op(vm->vcpu[0], OP_INT, DATA + SUBPAGE - 8));
-	expect_eq(vmi_counters(id, RULE).opened, 1);
+	r = vcpu_op(vm->vcpu[0], OP_INT, DATA + SUBPAGE - 8);
+	expect_done(subpage_answer_all(vm->vcpu[0], r, KVM_VMI_ALLOW, &exits));
+	expect_eq(exits != 0, vmi_steps_events());
+	expect_eq(vmi_counters(id, RULE).opened, !vmi_steps_events());
 	vm_free(vm);
 }
 
@@ -879,10 +888,11 @@ static void test_kvm_write(uintptr_t host)
 	vm_free(vm);
 }
 
-/* What KVM cannot emulate is for the VMM to do, or to permit. */
+/* What KVM cannot emulate, and the CPU can: to where it begins the VMM is asked. */
 static void test_unemulatable(uintptr_t arg)
 {
-	uint8_t want[64], *page;
+	const uint32_t legal = 1U << KVM_VMI_DENY | 1U << KVM_VMI_ALLOW;
+	uint8_t want[576], *page;
 	uint64_t id;
 	struct vm *vm = subpage_vm(NULL, &id);
 	struct vcpu *v = vm->vcpu[0];
@@ -892,40 +902,62 @@ static void test_unemulatable(uintptr_t arg)
 	if (!(vcpu_features(v) & 4))
 		tap_skip("no XSAVE");
 	page = vm_hva(vm, DATA);
+	memset(page, 0xcc, PAGE_SIZE);
 	expect_done(vcpu_op(v, OP_XSAVE, DATA + 0x800, VALUE, 16));
 	memcpy(want, page + 0x800, sizeof(want));
-	memset(page, 0, PAGE_SIZE);
-	subpage_protect(vm, DATA, DENIED(1));
-	r = vcpu_op(v, OP_XSAVE, DATA + 0x800, VALUE, 16);
+	memset(page, 0xcc, PAGE_SIZE);
+	subpage_protect(vm, DATA, DENIED(1U << 16));
+
+	/* Beside what is denied. */
+	expect_done(vcpu_op(v, OP_XSAVE, DATA + 0x900, VALUE, 16));
+	expect(!memcmp(want, page + 0x900, sizeof(want)), "not stored");
+	memset(page, 0xcc, PAGE_SIZE);
+
+	/* Reaching into it: with no exit, unless the CPU checks sub-pages and faults there. */
+	r = vcpu_op(v, OP_XSAVE, DATA + 0x7c0, VALUE, 16);
 	if (vmi_by_hardware(id)) {
-		/* The CPU can. */
-		expect_done(r);
-		expect(!memcmp(want, page + 0x800, sizeof(want)), "not stored");
-		vm_free(vm);
-		return;
+		require_exit(r);
+		expect_told(v, .gpa = DATA + 0x800, .flags = KVM_SUBPAGE_EXIT_OWN,
+			    .legal = legal);
+		r = subpage_answer(v, KVM_VMI_DENY);
 	}
-	require_exit(r);
-	expect_eq(subpage_exit(v)->kind, KVM_VMI_UNEMULATABLE);
-	expect_eq(subpage_exit(v)->legal, 1U << KVM_VMI_DENY);
-	/* Allowing is not for KVM to do. */
-	expect_gp(subpage_answer(v, KVM_VMI_ALLOW));
-	expect_eq(page[0x800], 0);
-	/* A map that lets it through is. */
+	expect_gp(r);
+	expect_eq(page[0x800], 0xcc);
+	memset(page, 0xcc, PAGE_SIZE);
+
+	/* Beginning there. */
 	require_exit(vcpu_op(v, OP_XSAVE, DATA + 0x800, VALUE, 16));
+	expect_told(v, .gpa = DATA + 0x800, .flags = KVM_SUBPAGE_EXIT_OWN, .legal = legal);
+	expect_gp(subpage_answer(v, KVM_VMI_DENY));
+	expect_eq(page[0x800], 0xcc);
+	require_exit(vcpu_op(v, OP_XSAVE, DATA + 0x800, VALUE, 16));
+	expect_done(subpage_answer(v, KVM_VMI_ALLOW));
+	expect(!memcmp(want, page + 0x800, sizeof(want)), "not stored");
+	/* Once. */
+	memset(page, 0xcc, PAGE_SIZE);
+	require_exit(vcpu_op(v, OP_XSAVE, DATA + 0x800, VALUE, 16));
+	/* A map that lets it through does, too. */
 	subpage_protect(vm, DATA, ~0U);
 	expect_done(subpage_answer(v, KVM_VMI_DENY));
 	expect(!memcmp(want, page + 0x800, sizeof(want)), "not stored");
 
-	/* A rule of the host that would open the page does not open the VMM's. */
-	memset(page, 0, PAGE_SIZE);
+	/* A rule of the host that lets it through does not speak for the VMM. */
+	memset(page, 0xcc, PAGE_SIZE);
 	vmi_rule(id, RULE, KVM_VMI_ALLOW, 0);
-	vmi_protect(id, RULE, DATA, DENIED(1));
-	subpage_protect(vm, DATA, DENIED(1));
+	vmi_protect(id, RULE, DATA, DENIED(1U << 16));
+	subpage_protect(vm, DATA, DENIED(1U << 16));
 	require_exit(vcpu_op(v, OP_XSAVE, DATA + 0x800, VALUE, 16));
-	expect_told(v, .gpa = DATA + 0x800, .kind = KVM_VMI_UNEMULATABLE,
-		    .flags = KVM_SUBPAGE_EXIT_OWN, .legal = 1U << KVM_VMI_DENY);
+	expect_told(v, .gpa = DATA + 0x800, .flags = KVM_SUBPAGE_EXIT_OWN, .legal = legal);
 	expect_gp(subpage_answer(v, KVM_VMI_DEFAULT));
-	expect_exit(vcpu_op(v, OP_STORE, DATA, VALUE, 8));
+	expect_eq(page[0x800], 0xcc);
+	/* Nor the VMM for the host. */
+	vmi_rule(id, RULE, KVM_VMI_DENY, 0);
+	expect_gp(vcpu_op(v, OP_XSAVE, DATA + 0x800, VALUE, 16));
+	vmi_rule(id, RULE, KVM_VMI_ALLOW, 0);
+	require_exit(vcpu_op(v, OP_XSAVE, DATA + 0x800, VALUE, 16));
+	vmi_rule(id, RULE, KVM_VMI_DENY, 0);
+	expect_gp(subpage_answer(v, KVM_VMI_ALLOW));
+	expect_eq(page[0x800], 0xcc);
 	vm_free(vm);
 }
 

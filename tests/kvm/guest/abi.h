@@ -55,6 +55,7 @@
 #define GUEST_CPU_SAVED_RSP	0x18
 #define GUEST_CPU_END_RSP	0x20
 #define GUEST_CPU_USER_RSP	0x28
+#define GUEST_CPU_L2_STEPS	0x30
 
 #define GUEST_NO_FAULT		0xffffffffU
 
@@ -103,6 +104,8 @@ enum guest_op {
 	OP_VMASKMOV,		/* 32 bytes, all lanes */
 	OP_FXSAVE,		/* 512 bytes */
 	OP_XSAVE,		/* x87 and SSE: 576 bytes */
+	OP_ADC_SPIN,		/* add 1 and the carry, which is set, until stopped; ret0 = rounds */
+	OP_XSAVE_FLAGS,		/* with arg2 set in RFLAGS; ret0 = DR6 afterwards, ret1 = RFLAGS */
 	OP_FNSTENV,
 	OP_FSTP,		/* 8 bytes */
 	OP_SGDT,		/* 10 bytes */
@@ -165,6 +168,7 @@ enum guest_bench {
  * @saved_rsp: while the instruction under test has a stack of its own
  * @end_rsp: the stack pointer after it
  * @user_rsp: the agent's stack pointer while in user mode
+ * @l2_steps: instructions of the L2 that L1 has stepped, see l1.h
  * @op: what to do (&enum guest_op), written by the host
  * @flags: GUEST_F_*, written by the host
  * @arg: of the operation
@@ -196,6 +200,7 @@ struct guest_cpu {
 	volatile uint64_t saved_rsp;
 	volatile uint64_t end_rsp;
 	volatile uint64_t user_rsp;
+	volatile uint64_t l2_steps;
 	volatile uint32_t op;
 	volatile uint32_t flags;
 	volatile uint64_t arg[8];
@@ -227,6 +232,7 @@ _Static_assert(offsetof(struct guest_cpu, insn) == GUEST_CPU_INSN, "abi");
 _Static_assert(offsetof(struct guest_cpu, saved_rsp) == GUEST_CPU_SAVED_RSP, "abi");
 _Static_assert(offsetof(struct guest_cpu, end_rsp) == GUEST_CPU_END_RSP, "abi");
 _Static_assert(offsetof(struct guest_cpu, user_rsp) == GUEST_CPU_USER_RSP, "abi");
+_Static_assert(offsetof(struct guest_cpu, l2_steps) == GUEST_CPU_L2_STEPS, "abi");
 
 /**
  * struct guest_image - the first bytes of the guest's program

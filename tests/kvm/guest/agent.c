@@ -8,6 +8,7 @@
 
 #define X2APIC_EOI	0x80b
 #define VECTOR_NMI	2
+#define RFLAGS_TF	(1UL << 8)
 
 static void op_nop(struct guest_cpu *cpu)
 {
@@ -45,6 +46,8 @@ static const guest_op_fn ops[OP_NR] = {
 	[OP_VMASKMOV] = op_vmaskmov,
 	[OP_FXSAVE] = op_fxsave,
 	[OP_XSAVE] = op_xsave,
+	[OP_ADC_SPIN] = op_adc_spin,
+	[OP_XSAVE_FLAGS] = op_xsave_flags,
 	[OP_FNSTENV] = op_fnstenv,
 	[OP_FSTP] = op_fstp,
 	[OP_SGDT] = op_sgdt,
@@ -129,5 +132,7 @@ void agent_trap(struct guest_frame *frame)
 	while (!cpu->fixup)
 		outl(GUEST_PORT_TRAP, frame->vector);
 	frame->rip = cpu->fixup;
+	/* Or the trap comes again behind it. */
+	frame->rflags &= ~RFLAGS_TF;
 	cpu->fixup = 0;
 }

@@ -21,6 +21,8 @@
 	.endm
 
 #define HOST_RSP	0x6c14
+#define EXIT_REASON	0x4402
+#define REASON_MONITOR_TRAP	37
 
 	.text
 
@@ -50,6 +52,19 @@ vmx_enter:
 
 	.globl	vmx_exit
 vmx_exit:
+	/* Steps of the L2 are counted, and it goes on with all its registers. */
+	pushq	%rax
+	pushq	%rdx
+	movl	$EXIT_REASON, %edx
+	vmread	%rdx, %rax
+	cmpl	$REASON_MONITOR_TRAP, %eax
+	jne	1f
+	incq	%gs:GUEST_CPU_L2_STEPS
+	popq	%rdx
+	popq	%rax
+	vmresume
+	ud2
+1:	addq	$16, %rsp
 	restore
 	cld
 	xorl	%eax, %eax

@@ -17,6 +17,7 @@
 #define PIN_POSTED		(1U << 7)
 #define CPU_TPR_SHADOW		(1U << 21)
 #define CPU_IO_BITMAPS		(1U << 25)
+#define CPU_MONITOR_TRAP	(1U << 27)
 #define CPU_MSR_BITMAPS		(1U << 28)
 #define CPU_SECONDARY		(1U << 31)
 #define CPU2_EPT		(1U << 1)
@@ -123,6 +124,8 @@ static void write_controls(struct guest_cpu *cpu, uint64_t base)
 		vmwrite(EPT_POINTER, (base + L1_ROOT) | EPTP_WALK_4 | 6 |
 			(mode & L1_AD ? EPTP_AD : 0));
 	}
+	if (mode & L1_STEPS)
+		cpu1 |= CPU_MONITOR_TRAP;
 	if (mode & L1_TPR_SHADOW) {
 		cpu1 |= CPU_TPR_SHADOW;
 		vmwrite(VIRTUAL_APIC, base + L1_VAPIC);

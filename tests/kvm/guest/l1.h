@@ -20,6 +20,7 @@
 #define L1_LEAVES_VMCB	(1U << 6)	/* AMD: enter with the VMCB as it is */
 #define L1_TPR_SHADOW	(1U << 7)	/* Intel: the L2's CR8 is in the virtual-APIC page */
 #define L1_POSTED	(1U << 8)	/* Intel, with the last: interrupts are posted */
+#define L1_STEPS	(1U << 9)	/* Intel: the monitor trap flag; counts and goes on */
 
 /* &guest_cpu.l2_exit */
 #define L2_DONE		0		/* the L2 has ended by itself */

@@ -116,6 +116,30 @@ void op_xsave(struct guest_cpu *cpu)
 		     : : [p] "r"(cpu->arg[0]), "a"(3), "d"(0) : TRY_CLOBBERS);
 }
 
+/* As TRY(), with POPF right before the instruction. */
+void op_xsave_flags(struct guest_cpu *cpu)
+{
+	uint64_t flags, dr6 = 0xffff0ff0;
+
+	asm volatile("movq %0, %%dr6" : : "r"(dr6));
+	asm volatile("leaq 772f(%%rip), %%r11\n\t"
+		     "movq %%r11, " CPU_MEM(GUEST_CPU_FIXUP) "\n\t"
+		     "leaq 771f(%%rip), %%r11\n\t"
+		     "movq %%r11, " CPU_MEM(GUEST_CPU_INSN) "\n\t"
+		     "pushfq; orq %[set], (%%rsp); popfq\n"
+		     "771:\txsave64 (%[p])\n"
+		     "772:\tpushfq; popq %[flags]\n\t"
+		     "pushq %[clear]; popfq\n\t"
+		     "movq $0, " CPU_MEM(GUEST_CPU_FIXUP)
+		     : [flags] "=&r"(flags)
+		     : [p] "r"(cpu->arg[0]), [set] "r"(cpu->arg[2]), "a"(3), "d"(0),
+		       [clear] "r"(2UL)
+		     : TRY_CLOBBERS);
+	asm volatile("movq %%dr6, %0" : "=r"(dr6));
+	cpu->ret[0] = dr6;
+	cpu->ret[1] = flags;
+}
+
 void op_fnstenv(struct guest_cpu *cpu)
 {
 	asm volatile(TRY("fnstenv (%[p])") : : [p] "r"(cpu->arg[0]) : TRY_CLOBBERS);

@@ -72,6 +72,14 @@ void op_rdtsc_spin(struct guest_cpu *cpu)
 		cpu->progress++;
 }
 
+void op_adc_spin(struct guest_cpu *cpu)
+{
+	while (!cpu->stop) {
+		asm volatile("stc; adcq $1, (%0)" : : "r"(cpu->arg[0]) : "memory", "cc");
+		cpu->ret[0] = ++cpu->progress;
+	}
+}
+
 void op_ipi_self(struct guest_cpu *cpu)
 {
 	uint32_t vector = cpu->arg[0];

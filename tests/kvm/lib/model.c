@@ -29,6 +29,10 @@ struct work {
 	/* a violation that the CPU met and that was let through: once */
 	uint32_t granted_rule;
 	int64_t granted_at;
+	/* while the CPU does it alone: pages that it may write, as they were before */
+	unsigned int page[4], pages;
+	uint32_t page_granted[MODEL_PAGES];
+	uint8_t before[MODEL_SIZE];
 };
 
 bool model_emulates(enum guest_op op)
@@ -45,6 +49,11 @@ bool model_emulates(enum guest_op op)
 	default:
 		return true;
 	}
+}
+
+bool model_steps(const struct model *m, enum guest_op op)
+{
+	return m->steps_all || op != OP_ENTER_NESTED;
 }
 
 /* Does KVM's decoder find its length? */
@@ -354,14 +363,26 @@ static bool denied(const struct model *m, int64_t at, unsigned int bytes, int64_
 	return false;
 }
 
-/* Does the CPU stop at this store?  Then @ret is the byte that it names. */
-static bool stops(const struct model *m, const struct store *s, int64_t *ret)
+/* Is the page one of those that the CPU may write alone? */
+static bool alone_in(const struct work *k, unsigned int page)
 {
+	unsigned int i;
+
+	for (i = 0; i < k->pages; i++)
+		if (k->page[i] == page)
+			return true;
+	return false;
+}
+
+/* Does the CPU stop at this store?  Then @ret is the byte that it names. */
+static bool stops(const struct work *k, const struct store *s, int64_t *ret)
+{
+	const struct model *m = k->m;
 	bool crosses = part(s, s->at) < s->bytes;
 	int64_t at, first;
 
 	for (at = s->at; at < s->at + s->bytes; at += part(s, at)) {
-		if (!model_restricted(m, at / PAGE_SIZE))
+		if (!model_restricted(m, at / PAGE_SIZE) || alone_in(k, at / PAGE_SIZE))
 			continue;
 		*ret = at;
 		if (m->engine == ENGINE_SOFTWARE)
@@ -385,10 +406,10 @@ static bool stops_at_next(const struct work *k, const struct store *s, int64_t *
 	int i;
 
 	if (k->w->op != OP_VMASKMOV)
-		return stops(k->m, s, ret);
+		return stops(k, s, ret);
 	for (i = 7; i >= 0; i--) {
 		lane.at = s->at + i * 4;
-		if (stops(k->m, &lane, ret))
+		if (stops(k, &lane, ret))
 			return true;
 	}
 	return false;
@@ -415,9 +436,9 @@ static bool stricter(const struct model_page *a, const struct model_page *b)
 	return a->rule < b->rule;
 }
 
-/* A violation: what is decided. */
+/* A violation, met before it is done or @after: what is decided. */
 static uint32_t raise(struct work *k, uint32_t kind, const struct model_page *p, int64_t at,
-		      unsigned int length)
+		      unsigned int length, bool after)
 {
 	struct model *m = k->m;
 	struct model_event *e = &m->event[m->n_events++];
@@ -426,8 +447,8 @@ static uint32_t raise(struct work *k, uint32_t kind, const struct model_page *p,
 	require(m->n_events <= MODEL_EVENTS, "too many violations");
 	if (kind == KVM_VMI_WRITE) {
 		legal |= 1U << KVM_VMI_ALLOW;
-		/* KVM stores SGDT's operand as it stores for itself. */
-		if (k->w->op != OP_SGDT || !length)
+		/* KVM stores SGDT's operand as it stores for itself; and it is late to skip. */
+		if (!after && (k->w->op != OP_SGDT || !length))
 			legal |= 1U << KVM_VMI_SKIP;
 	}
 	if (!(legal >> verdict & 1)) {
@@ -487,7 +508,7 @@ static bool emulate_store(struct work *k, const struct store *s, enum model_end 
 		}
 		if (!best)
 			return true;
-		verdict = raise(k, KVM_VMI_WRITE, best, best_first, s->bytes);
+		verdict = raise(k, KVM_VMI_WRITE, best, best_first, s->bytes, false);
 		if (verdict != KVM_VMI_ALLOW) {
 			*ret = end_of(verdict);
 			return false;
@@ -505,6 +526,84 @@ static bool emulates_lock(const struct model *m, const struct guest_write *w,
 	return !is_locked(w->op) || s->at / line == (s->at + s->bytes - 1) / line;
 }
 
+/* What is denied of a page, has changed, and was not let through before. */
+static uint32_t has_changed(const struct work *k, unsigned int page)
+{
+	uint32_t changed = 0;
+	unsigned int i;
+
+	for (i = 0; i < 32; i++) {
+		int64_t at = page * PAGE_SIZE + i * 128;
+
+		if (memcmp(k->m->memory + at, k->before + at, 128))
+			changed |= 1U << i;
+	}
+	return changed & ~k->m->page[page].allowed;
+}
+
+/* The CPU has stopped again: each page's rule is asked, the strictest first. */
+static enum model_end settle(struct work *k)
+{
+	uint32_t let[MODEL_PAGES], against;
+	struct model *m = k->m;
+	unsigned int i;
+	int64_t at;
+
+	memcpy(let, k->page_granted, sizeof(let));
+	for (;;) {
+		int best = -1;
+
+		for (i = 0; i < k->pages; i++) {
+			unsigned int page = k->page[i];
+
+			if (has_changed(k, page) & ~let[page] &&
+			    (best < 0 || stricter(&m->page[page], &m->page[best])))
+				best = page;
+		}
+		if (best < 0)
+			return MODEL_DONE;
+		against = has_changed(k, best) & ~let[best];
+		at = best * PAGE_SIZE + __builtin_ctz(against) * 128;
+		while (m->memory[at] == k->before[at])
+			at++;
+		if (raise(k, KVM_VMI_WRITE, &m->page[best], at, 0, true) != KVM_VMI_ALLOW)
+			break;
+		let[best] |= against;
+	}
+	for (at = 0; at < (int64_t)MODEL_SIZE; at++)
+		if (alone_in(k, at / PAGE_SIZE) &&
+		    !(m->page[at / PAGE_SIZE].allowed >> (at % PAGE_SIZE / 128) & 1))
+			m->memory[at] = k->before[at];
+	return MODEL_DENIED;
+}
+
+static enum model_end violation(struct work *k, int64_t at);
+
+/* The CPU is to do it alone, with the page that it has stopped at. */
+static enum model_end step(struct work *k, int64_t at)
+{
+	unsigned int page = at / PAGE_SIZE;
+	enum model_end end;
+	struct store *s;
+	int64_t stop;
+
+	require(k->pages < ARRAY_SIZE(k->page), "too many pages");
+	if (!alone_in(k, page))
+		k->page[k->pages++] = page;
+	k->page_granted[page] = 0;
+	if (k->granted_at == at && k->granted_rule == k->m->page[page].rule)
+		k->page_granted[page] = 1U << (at % PAGE_SIZE / 128);
+	memcpy(k->before, k->m->memory, MODEL_SIZE);
+
+	/* It begins anew, with what it has stored already. */
+	plan(k, false);
+	for (; (s = peek(k)); done(k, s))
+		if (stops_at_next(k, s, &stop))
+			break;
+	end = settle(k);
+	return s && end == MODEL_DONE ? violation(k, stop) : end;
+}
+
 static enum model_end emulate(struct work *k, int64_t at)
 {
 	enum model_end end = MODEL_DONE;
@@ -514,14 +613,11 @@ static enum model_end emulate(struct work *k, int64_t at)
 	if (!k->string)
 		plan(k, true);
 	s = peek(k);
-	if (!model_emulates(k->w->op))
-		return end_of(raise(k, KVM_VMI_UNEMULATABLE, &k->m->page[at / PAGE_SIZE], at, 0));
-	if (!emulates_lock(k->m, k->w, s)) {
-		/* Known, but refused: it tells the part in the first page of the map. */
-		at = s->at;
-		if (k->m->page[at / PAGE_SIZE].allowed == MODEL_OPEN)
-			at += part(s, at);
-		return end_of(raise(k, KVM_VMI_UNEMULATABLE, &k->m->page[at / PAGE_SIZE], at, 0));
+	if (!model_emulates(k->w->op) || !emulates_lock(k->m, k->w, s)) {
+		if (model_steps(k->m, k->w->op))
+			return step(k, at);
+		return end_of(raise(k, KVM_VMI_UNEMULATABLE, &k->m->page[at / PAGE_SIZE], at, 0,
+				    false));
 	}
 	for (; s; s = peek(k)) {
 		if (!emulate_store(k, s, &end))
@@ -538,8 +634,9 @@ static enum model_end violation(struct work *k, int64_t at)
 	uint32_t verdict;
 	int64_t first;
 
+	k->granted_at = -1;
 	if (denied(k->m, at, 1, &first)) {
-		verdict = raise(k, KVM_VMI_WRITE, p, at, 0);
+		verdict = raise(k, KVM_VMI_WRITE, p, at, 0, false);
 		if (verdict != KVM_VMI_ALLOW)
 			return end_of(verdict);
 		k->granted_rule = p->rule;

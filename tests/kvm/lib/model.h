@@ -8,6 +8,10 @@
  * is asked if the first byte is denied; else, or if it allows, KVM's emulator
  * carries out the instruction (what is left of it, of a repeated string), asks for
  * each store that touches a denied byte, and makes it whole or not at all.
+ *
+ * What the emulator does not know the CPU is made to do alone, with the pages that it
+ * has stopped at writable: then the rule of each page is asked about denied bytes that
+ * have changed; if one is against it, all of them are as they were.
  */
 #ifndef KVM_TEST_MODEL_H
 #define KVM_TEST_MODEL_H
@@ -66,6 +70,7 @@ struct model_result {
 /** struct model - memory, who may write it, and what was seen */
 struct model {
 	enum model_engine engine;
+	bool steps_all;		/* the CPU can also be made to do alone what pushes */
 	uint32_t answer;	/* of the program, 0 = there is none */
 	unsigned int lock_line;	/* LOCKed stores across these cannot be emulated */
 	uint64_t gva;		/* of the window */
@@ -84,6 +89,9 @@ struct model {
 
 /* Does KVM's emulator know the instruction? */
 bool model_emulates(enum guest_op op);
+
+/* Else, can the CPU be made to do it alone? */
+bool model_steps(const struct model *m, enum guest_op op);
 
 /* Is this page write-protected by KVM, at least in part? */
 static inline bool model_restricted(const struct model *m, unsigned int page)

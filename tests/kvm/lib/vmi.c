@@ -129,6 +129,14 @@ bool vmi_by_hardware(uint64_t id)
 	return info.engine == KVM_VMI_ENGINE_HARDWARE;
 }
 
+bool vmi_steps_events(void)
+{
+	struct kvm_vmi_caps caps;
+
+	require_eq(vmi_caps(&caps), 0);
+	return caps.vendor == KVM_VMI_VENDOR_INTEL;
+}
+
 int vmi_next(uint64_t after, struct kvm_vmi_vm_info *ret)
 {
 	struct vmi_vm_call c = { .vm = after };
@@ -341,6 +349,11 @@ void vmi_detach(void)
 void vmi_set_answer(int answer)
 {
 	__atomic_store_n(&object->bss->answer, answer, __ATOMIC_SEQ_CST);
+}
+
+void vmi_set_walk_answer(int answer)
+{
+	object->data->answer_walk = answer;
 }
 
 void vmi_set_delay(unsigned int rounds)

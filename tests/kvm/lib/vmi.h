@@ -46,6 +46,8 @@ int vmi_next(uint64_t after, struct kvm_vmi_vm_info *ret);
 int vmi_set_engine(uint64_t id, uint32_t engine);
 /** vmi_by_hardware - does the CPU check this VM's sub-pages?  Then it can what KVM cannot */
 bool vmi_by_hardware(uint64_t id);
+/** vmi_steps_events - can the CPU be made to deliver an event alone, which KVM cannot? */
+bool vmi_steps_events(void);
 
 int vmi_set_rules(uint64_t id, const struct kvm_vmi_rule *rules, unsigned int n);
 int vmi_set_rules_bytes(uint64_t id, const void *rules, unsigned int bytes);
@@ -94,6 +96,8 @@ int vmi_try_second(void);
 int vmi_swap(int answer);
 void vmi_detach(void);
 void vmi_set_answer(int answer);
+/** vmi_set_walk_answer - another answer of the first owner about page walks; -1: none */
+void vmi_set_walk_answer(int answer);
 void vmi_set_delay(unsigned int rounds);
 /* How often the first and the second owner were asked. */
 uint64_t vmi_asked(void);

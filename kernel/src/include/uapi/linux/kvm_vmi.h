@@ -48,7 +48,8 @@ enum kvm_vmi_verdict {
  * @KVM_VMI_CR: reserved, a pinned control register bit
  * @KVM_VMI_EFER: reserved, a pinned EFER bit
  * @KVM_VMI_UNEMULATABLE: an access that would be let through, but that KVM's
- *	emulator cannot carry out; %KVM_VMI_ALLOW is illegal here
+ *	emulator cannot carry out; %KVM_VMI_ALLOW is illegal here unless the CPU
+ *	can carry it out by itself, alone
  * @KVM_VMI_NR_KINDS: one past the last kind
  */
 enum kvm_vmi_kind {
@@ -146,6 +147,8 @@ struct kvm_vmi_rule {
  * @unemulatable: accesses that KVM's emulator could not carry out
  * @opened: times a page was opened for a second because of @unemulatable
  * @kvm_writes: KVM's own writes that met the rule
+ * @stepped: instructions and events that the CPU carried out by itself, while no
+ *	other CPU of the VM ran, because KVM's emulator could not
  */
 struct kvm_vmi_rule_info {
 	struct kvm_vmi_rule rule;
@@ -157,6 +160,7 @@ struct kvm_vmi_rule_info {
 	__u64 unemulatable;
 	__u64 opened;
 	__u64 kvm_writes;
+	__u64 stepped;
 };
 
 /**
@@ -362,7 +366,7 @@ struct kvm_vmi_caps {
 };
 
 /* Grows when a structure or kfunc is added; nothing is ever taken away. */
-#define KVM_VMI_ABI		2
+#define KVM_VMI_ABI		3
 
 /**
  * enum kvm_vmi_admission - what happens to a new VM's first KVM_RUN

@@ -26,6 +26,13 @@ struct kvm_vmi_regs_request;
 /* What a VMM may change while it thinks about an exit: see vmi/exit.c. */
 #define KVM_VMI_EXIT_REGS	23
 
+/* Whose rules, in the order in which they are asked. */
+enum kvm_vmi_layer_id {
+	KVM_VMI_LAYER_DAEMON,	/* set by kfunc */
+	KVM_VMI_LAYER_VMM,	/* set by the VMM, see subpage.c */
+	KVM_VMI_NR_LAYERS
+};
+
 /**
  * struct kvm_vmi_speaker - the rule that speaks for an access, copied
  * @rule: its id, 0 if none
@@ -70,6 +77,107 @@ struct kvm_vmi_answer {
 	u32 denied;	/* sub-pages of the frame at @gpa that the answer is about */
 	u8 layer;
 	bool walk;
+};
+
+/* What the CPU can be made to carry out alone, and then give control back. */
+enum kvm_vmi_step_cap {
+	KVM_VMI_STEP_NONE,	/* nothing */
+	KVM_VMI_STEP_INSN,	/* instructions that RFLAGS.TF does not show in */
+	KVM_VMI_STEP_ALL,	/* any instruction, and the delivery of an event */
+};
+
+/* What an exit during a step was, and how a step ends. */
+enum kvm_vmi_step_end {
+	KVM_VMI_STEP_OTHER,	/* something else came first */
+	KVM_VMI_STEP_DONE,	/* one instruction, or one delivery, is over */
+	KVM_VMI_STEP_FAULT,	/* a TDP fault came first */
+	KVM_VMI_STEP_SHUTDOWN,	/* the guest's state is not to be relied on */
+	KVM_VMI_STEP_DENIED,	/* it has written what is denied, which is undone */
+};
+
+/* What a vCPU waits for at the gate of a step. */
+enum kvm_vmi_wait {
+	KVM_VMI_WAIT_GATE,	/* that it is open */
+	KVM_VMI_WAIT_OWNER,	/* that nobody steps: to step itself, or to be asked */
+	KVM_VMI_WAIT_TURNS,	/* having stepped: that those who have waited go first */
+};
+
+/* An instruction touches two pages, or four if it moves or pushes. */
+#define KVM_VMI_STEP_FRAMES	4
+
+/**
+ * struct kvm_vmi_grant - what a layer has let an instruction write of a frame
+ * @changes: &kvm_vmi.changes when it was asked
+ * @rule: the rule that was asked, 0 if none
+ * @denied: the sub-pages it was asked about
+ * @walk: about the accessed and dirty bits in them alone
+ */
+struct kvm_vmi_grant {
+	u64 changes;
+	u32 rule;
+	u32 denied;
+	bool walk;
+};
+
+/**
+ * struct kvm_vmi_step_frame - a frame that an instruction is to write by itself
+ * @gfn: the frame
+ * @grant: by layer
+ */
+struct kvm_vmi_step_frame {
+	u64 gfn;
+	struct kvm_vmi_grant grant[KVM_VMI_NR_LAYERS];
+};
+
+/**
+ * struct kvm_vcpu_step - an instruction, or the delivery of an event, that the CPU
+ *	is to carry out by itself
+ * @frame: what it writes, as far as known
+ * @grant: of the frame that it has faulted at, until that is one of @frame
+ * @nr: frames
+ * @again: it has been tried and is to be tried again
+ * @tries: steps of it that came to nothing, weighted
+ * @entries: of the guest in this step
+ * @on: the step is under way; @frame is what may be written
+ * @wait: &enum kvm_vmi_wait, before the next entry
+ * @faulted: an exit of it has not been settled yet; the CPU is not told to step
+ * @vectoring: it is the delivery of an event,
+ * @df: of a #DF,
+ * @nmi: of an NMI
+ * @nested: it is an L2's
+ * @cpl: privilege level before
+ * @kept: for how long its step has kept others out of the guest
+ * @walk_bits: those of a quadword that a page walk may set
+ * @cs: code segment before
+ * @ss: stack segment before
+ * @rip: instruction pointer before
+ * @rflags: flags before
+ * @cr3: page tables before
+ * @regs: registers before
+ */
+struct kvm_vcpu_step {
+	struct kvm_vmi_step_frame frame[KVM_VMI_STEP_FRAMES];
+	struct kvm_vmi_grant grant[KVM_VMI_NR_LAYERS];
+	u8 nr;
+	u8 entries;
+	u16 tries;
+	u8 wait;
+	bool again;
+	bool on;
+	bool faulted;
+	bool vectoring;
+	bool df;
+	bool nmi;
+	bool nested;
+	u8 cpl;
+	ktime_t kept;
+	u64 walk_bits;
+	struct kvm_segment cs;
+	struct kvm_segment ss;
+	unsigned long rip;
+	unsigned long rflags;
+	unsigned long cr3;
+	unsigned long regs[16];
 };
 
 /**
@@ -120,9 +228,10 @@ struct kvm_vmi_exit {
  * @walk: that fault was the CPU's page walk, so @gpa is not the operand's
  * @refused: the emulator was refused a LOCKed store that KVM has no exchange for
  * @spp_loaded: the CPU consults the VM's table of sub-pages while this vCPU runs L1
- * @device: the emulated instruction has reached a device: it must not be executed again
+ * @once: the instruction being emulated must not begin again: it has reached a device
  * @again: it is executed again: its address may have another translation by now
  * @gva_valid: see @gva
+ * @step: see struct kvm_vcpu_step
  * @regs: a snapshot that is asked for, under a lock of vmi/regs.c
  *
  * Only the vCPU's own thread uses what has no lock.
@@ -145,9 +254,10 @@ struct kvm_vcpu_vmi {
 	bool walk;
 	bool refused;
 	bool spp_loaded;
-	bool device;
+	bool once;
 	bool again;
 	bool gva_valid;
+	struct kvm_vcpu_step step;
 	struct kvm_vmi_regs_request *regs;
 };
 

@@ -6,7 +6,7 @@
  * A change is made between kvm_mmu_invalidate_start() and _end(), outside
  * mmu_lock: a fault that looked at the old map finds itself stale and starts
  * over.  What is mapped is zapped, TLBs are flushed.  An emulated store looks at
- * the map and stores within kvm_vmi_store_srcu, so waiting for that SRCU after
+ * the map and stores within kvm_vmi.store_srcu, so waiting for that SRCU after
  * the map's mutex is dropped leaves no store that was checked against the old
  * rights.  Only then the caller is told that the right is gone.
  */
@@ -17,8 +17,6 @@
 #include "vmi/vmi.h"
 #include "vmi/trace.h"
 #include "x86.h"
-
-DEFINE_SRCU(kvm_vmi_store_srcu);
 
 /* The maps are about to change, or have changed.  Between, no gap is known. */
 static void kvm_vmi_map_seq_inc(struct kvm_vmi *vmi)
@@ -107,7 +105,7 @@ static int kvm_vmi_check_ranges(struct kvm_vmi *vmi, struct kvm_vmi_layer *layer
 
 /*
  * What was granted under the rules and rights so far is to be asked for again.
- * Stores look at it within kvm_vmi_store_srcu, which a change waits for.
+ * Stores look at it within kvm_vmi.store_srcu, which a change waits for.
  */
 static void kvm_vmi_end_change(struct kvm_vmi *vmi)
 {
@@ -224,7 +222,7 @@ int kvm_vmi_change_layer(struct kvm *kvm, enum kvm_vmi_layer_id layer_id,
 
 	/* Also after a failure: a store may have seen what was taken back. */
 	if (r || set)
-		synchronize_srcu_expedited(&kvm_vmi_store_srcu);
+		synchronize_srcu_expedited(&vmi->store_srcu);
 	return r;
 }
 
@@ -354,7 +352,7 @@ unlock:
 	bitmap_free(known);
 
 	if (!r && again)
-		synchronize_srcu_expedited(&kvm_vmi_store_srcu);
+		synchronize_srcu_expedited(&vmi->store_srcu);
 	return r;
 }
 
@@ -437,6 +435,6 @@ int kvm_vmi_clear_rule(struct kvm *kvm, u32 id)
 
 	/* A store may have seen what was taken back. */
 	if (r)
-		synchronize_srcu_expedited(&kvm_vmi_store_srcu);
+		synchronize_srcu_expedited(&vmi->store_srcu);
 	return r;
 }

@@ -219,7 +219,7 @@ void kvm_vmi_commit_memory_region(struct kvm *kvm, const struct kvm_memory_slot 
 	srcu_read_unlock(&kvm->srcu, idx);
 	if (found) {
 		kvm_vmi_recheck_maps(kvm);
-		synchronize_srcu_expedited(&kvm_vmi_store_srcu);
+		synchronize_srcu_expedited(&vmi->store_srcu);
 	}
 }
 

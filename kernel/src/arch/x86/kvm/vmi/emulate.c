@@ -4,7 +4,7 @@
  *
  * Every store of a VM with a map comes through here.  Each page of it is
  * translated once; the same guest physical addresses are looked up and written,
- * within one section of kvm_vmi_store_srcu.  In that section nothing waits: page
+ * within one section of kvm_vmi.store_srcu.  In that section nothing waits: page
  * faults are disabled, and no program is asked.  If a page is missing, or a
  * verdict is needed, the section ends and all starts over from the look-up.
  */
@@ -48,9 +48,24 @@ struct kvm_vmi_store {
 	unsigned int bytes;
 	u32 kind;		/* WRITE, or KVM: then no program is asked */
 	u32 legal;		/* verdicts that can be carried out here */
+	bool again;		/* the instruction may begin again */
 	struct x86_exception *exception;
 	struct kvm_vmi_answer granted[KVM_VMI_NR_LAYERS][2];	/* by piece */
 };
+
+/*
+ * While another vCPU steps, a store would slip in between what is copied before and
+ * compared after: the instruction begins again later.  Not if it has read a device,
+ * which it would read again.  Then it goes on: what it writes to sub-pages that are
+ * allowed is not compared, and what it was allowed to write to a denied one may be
+ * put back, as if the other vCPU's instruction had come later.
+ */
+static bool kvm_vmi_may_begin_again(struct x86_emulate_ctxt *ctxt)
+{
+	struct kvm_vcpu *vcpu = ctxt->vcpu;
+
+	return !vcpu->arch.vmi.once && !ctxt->io_read.end;
+}
 
 /* Memory of the guest: 0; else KVM_VMI_NOT_MEMORY, and the piece says where. */
 static int kvm_vmi_add_piece(struct kvm_vmi_store *st, gpa_t gpa, gva_t gva, const void *val,
@@ -344,6 +359,7 @@ static int kvm_vmi_store(struct kvm_vmi_store *st,
 			 int (*put)(struct kvm_vmi_store *st, void *arg), void *arg)
 {
 	struct kvm_vcpu *vcpu = st->vcpu;
+	struct kvm_vmi *vmi = vcpu->kvm->arch.vmi;
 	struct kvm_vmi_store_objection o;
 	unsigned int i, tries = 0;
 	int r, idx;
@@ -353,9 +369,14 @@ static int kvm_vmi_store(struct kvm_vmi_store *st,
 		return fatal_signal_pending(current) ? X86EMUL_RETRY_INSTR : KVM_VMI_NOT_MEMORY;
 
 	for (;;) {
-		idx = srcu_read_lock(&kvm_vmi_store_srcu);
+		idx = srcu_read_lock(&vmi->store_srcu);
+		if (st->again && kvm_vmi_is_gated(vcpu)) {
+			srcu_read_unlock(&vmi->store_srcu, idx);
+			kvm_make_request(KVM_REQ_VMI_STEP, vcpu);
+			return X86EMUL_RETRY_INSTR;
+		}
 		if (kvm_vmi_store_forbidden(st, &o)) {
-			srcu_read_unlock(&kvm_vmi_store_srcu, idx);
+			srcu_read_unlock(&vmi->store_srcu, idx);
 			r = kvm_vmi_store_denied(st, &o);
 			if (r)
 				return r;
@@ -364,7 +385,7 @@ static int kvm_vmi_store(struct kvm_vmi_store *st,
 		pagefault_disable();
 		r = put(st, arg);
 		pagefault_enable();
-		srcu_read_unlock(&kvm_vmi_store_srcu, idx);
+		srcu_read_unlock(&vmi->store_srcu, idx);
 		if (r != -EFAULT)
 			break;
 
@@ -427,6 +448,7 @@ int kvm_vmi_emulated_write(struct x86_emulate_ctxt *ctxt, gva_t gva, const void 
 		.vcpu = ctxt->vcpu,
 		.kind = KVM_VMI_WRITE,
 		.legal = BIT(KVM_VMI_NR_VERDICTS) - 1,
+		.again = kvm_vmi_may_begin_again(ctxt),
 		.exception = exception,
 	};
 	unsigned int i;
@@ -473,11 +495,13 @@ int kvm_vmi_emulated_cmpxchg(struct x86_emulate_ctxt *ctxt, gva_t gva, const voi
 		.vcpu = ctxt->vcpu,
 		.kind = KVM_VMI_WRITE,
 		.legal = BIT(KVM_VMI_NR_VERDICTS) - 1,
+		.again = kvm_vmi_may_begin_again(ctxt),
 		.exception = exception,
 	};
 	unsigned long line = boot_cpu_has(X86_FEATURE_SPLIT_LOCK_DETECT) ? cache_line_size() :
 									  PAGE_SIZE;
 	struct kvm_vmi *vmi = st.vcpu->kvm->arch.vmi;
+	gpa_t gpa = INVALID_GPA;
 	unsigned int i;
 	int r;
 
@@ -498,9 +522,11 @@ int kvm_vmi_emulated_cmpxchg(struct x86_emulate_ctxt *ctxt, gva_t gva, const voi
 
 		if (kvm_vmi_write_map(vmi, gfn) == KVM_VMI_WRITE_ALL)
 			continue;
-		return kvm_vmi_refuse(st.vcpu, st.piece[i].gpa);
+		/* Where the CPU could not go on, if it is one of them, else the first. */
+		if (gpa == INVALID_GPA || gfn == gpa_to_gfn(st.vcpu->arch.vmi.gpa))
+			gpa = st.piece[i].gpa;
 	}
-	return KVM_VMI_NOT_MEMORY;
+	return gpa == INVALID_GPA ? KVM_VMI_NOT_MEMORY : kvm_vmi_refuse(st.vcpu, gpa);
 }
 
 /**
@@ -608,13 +634,16 @@ void __kvm_vmi_begin_emulation(struct kvm_vcpu *vcpu)
 		state->fresh = false;
 		return;
 	}
+	/* A fault of it has become an instruction to emulate after all. */
+	if (unlikely(state->step.on))
+		kvm_vmi_end_step(vcpu, KVM_VMI_STEP_FAULT);
 	state->nr_answers = 0;
 	state->pending = 0;
 	state->emulating = false;
 	state->walk = false;
 	state->refused = false;
 	state->denied = false;
-	state->device = false;
+	state->once = false;
 	state->again = false;
 }
 
@@ -623,7 +652,7 @@ bool __kvm_vmi_task_switch_denied(struct kvm_vcpu *vcpu)
 	struct kvm_vcpu_vmi *state = &vcpu->arch.vmi;
 
 	if (state->refused)
-		kvm_vmi_unemulatable(vcpu, state->gpa);
+		kvm_vmi_unemulatable(vcpu, state->gpa, false);
 	else if (state->denied && !state->pending)
 		kvm_vmi_deny(vcpu);
 	else if (!state->denied)
@@ -640,7 +669,7 @@ bool __kvm_vmi_emulation_failed(struct kvm_vcpu *vcpu, int emulation_type, int *
 	if (!state->emulating && !state->refused)
 		return false;
 	state->refused = false;
-	*ret = kvm_vmi_unemulatable(vcpu, state->gpa);
+	*ret = kvm_vmi_unemulatable(vcpu, state->gpa, true);
 	return true;
 }
 
@@ -664,7 +693,7 @@ bool __kvm_vmi_emulated_exception(struct kvm_vcpu *vcpu, int *ret)
 
 	/* The CPU has taken this instruction to its store: it knows it, KVM does not. */
 	if (state->emulating && vcpu->arch.emulate_ctxt->exception.vector == UD_VECTOR) {
-		*ret = kvm_vmi_unemulatable(vcpu, state->gpa);
+		*ret = kvm_vmi_unemulatable(vcpu, state->gpa, true);
 		return true;
 	}
 	return false;

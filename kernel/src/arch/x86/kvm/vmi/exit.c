@@ -122,7 +122,7 @@ bool kvm_vmi_may_exit(struct kvm_vcpu *vcpu, const struct kvm_vmi_violation *v)
 	default:
 		return false;
 	}
-	return state->emulating && !state->device && !vcpu->mmio_needed &&
+	return state->emulating && !state->once && !vcpu->mmio_needed &&
 	       !vcpu->arch.emulate_ctxt->io_read.end;
 }
 
@@ -231,8 +231,10 @@ static int kvm_vmi_execute_again(struct kvm_vcpu *vcpu)
 
 	/* What comes of it may be another exit. */
 	memcpy(insn, x->insn, sizeof(insn));
-	if (x->info.kind == KVM_VMI_UNEMULATABLE)
-		return kvm_vmi_unemulatable_from(vcpu, x->info.gpa, x->layer + 1);
+	if (x->info.kind == KVM_VMI_UNEMULATABLE) {
+		kvm_vmi_grant_step(vcpu, &s);
+		return kvm_vmi_unemulatable_from(vcpu, x->info.gpa, x->layer + 1, true);
+	}
 
 	state->pending = 0;
 	state->denied = false;

@@ -6,7 +6,7 @@
  *
  * What KVM itself writes there is bracketed by kvm_vmi_write_begin() and _end():
  * the page is pinned and mapped in the kernel before, so nothing in between faults
- * or waits, and a change of the map waits for it in kvm_vmi_store_srcu.
+ * or waits, and a change of the map waits for it in kvm_vmi.store_srcu.
  *
  * What the CPU writes by itself for as long as L2 runs (VMX: the virtual-APIC page
  * and the posted-interrupt descriptor) has no such moment.  There the mapping

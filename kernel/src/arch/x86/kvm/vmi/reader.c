@@ -115,7 +115,8 @@ bool __kvm_vmi_may_write(struct kvm_vcpu *vcpu, gfn_t gfn)
 
 	lockdep_assert_held(&vcpu->kvm->mmu_lock);
 	return kvm_vmi_find_gap(vmi, gfn, &vcpu->arch.vmi.gap) ||
-	       kvm_vmi_write_map(vmi, gfn) == KVM_VMI_WRITE_ALL;
+	       kvm_vmi_write_map(vmi, gfn) == KVM_VMI_WRITE_ALL ||
+	       kvm_vmi_step_may_write(vcpu, gfn);
 }
 
 /* Runs that are looked at before a huge page is given up. */
@@ -167,7 +168,8 @@ static bool kvm_vmi_hugepage_allowed(struct kvm_vmi *vmi, gfn_t first, gfn_t las
 			  kvm_vmi_uniform(&vmi->layers[l], first, last);
 	if (allowed)
 		allowed = !kvm_vmi_has_alias(vmi, first, last) &&
-			  !kvm_vmi_is_open(vmi, first, last);
+			  !kvm_vmi_is_open(vmi, first, last) &&
+			  !kvm_vmi_is_stepped(vmi, first, last);
 	rcu_read_unlock();
 	return allowed;
 }

@@ -38,7 +38,9 @@ static void kvm_vmi_fill_regs(struct kvm_vcpu *vcpu, struct kvm_vmi_regs *regs)
 	for (i = 0; i < ARRAY_SIZE(regs->gpr); i++)
 		regs->gpr[i] = kvm_register_read_raw(vcpu, i);
 	regs->rip = kvm_rip_read(vcpu);
-	regs->rflags = kvm_get_rflags(vcpu);
+	/* The CPU may be made to step by its flags. */
+	regs->rflags = kvm_vmi_is_stepping(vcpu) ? vcpu->arch.vmi.step.rflags :
+						   kvm_get_rflags(vcpu);
 	for (i = 0; i < ARRAY_SIZE(regs->base); i++)
 		regs->base[i] = kvm_get_segment_base(vcpu, segments[i]);
 	regs->cr0 = kvm_read_cr0(vcpu);

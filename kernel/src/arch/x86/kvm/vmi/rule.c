@@ -187,6 +187,7 @@ int kvm_vmi_rule_next(struct kvm_vmi_layer *layer, u32 after, struct kvm_vmi_rul
 	info->unemulatable = atomic64_read(&e->counter[KVM_VMI_COUNT_UNEMULATABLE]);
 	info->opened = atomic64_read(&e->counter[KVM_VMI_COUNT_OPENED]);
 	info->kvm_writes = atomic64_read(&e->counter[KVM_VMI_COUNT_KVM_WRITES]);
+	info->stepped = atomic64_read(&e->counter[KVM_VMI_COUNT_STEPPED]);
 	return 0;
 }
 

@@ -6,6 +6,7 @@
 #define _TRACE_KVM_VMI_H
 
 #include <linux/tracepoint.h>
+#include <asm/kvm_vmi.h>
 #include <uapi/linux/kvm_vmi.h>
 
 #ifndef _KVM_VMI_VM_EVENTS
@@ -167,6 +168,35 @@ TRACE_EVENT(kvm_vmi_spp,
 
 	TP_printk("vm %llu vcpu %u gpa 0x%llx %s", __entry->id, __entry->vcpu_id,
 		  __entry->gpa, __entry->miss ? "miss" : "misconfiguration")
+);
+
+/* A step has ended: see &enum kvm_vmi_step_end. */
+TRACE_EVENT(kvm_vmi_step,
+	TP_PROTO(u64 id, u32 vcpu_id, u64 gpa, u32 end),
+	TP_ARGS(id, vcpu_id, gpa, end),
+
+	TP_STRUCT__entry(
+		__field(u64, id)
+		__field(u64, gpa)
+		__field(u32, vcpu_id)
+		__field(u32, end)
+	),
+
+	TP_fast_assign(
+		__entry->id = id;
+		__entry->gpa = gpa;
+		__entry->vcpu_id = vcpu_id;
+		__entry->end = end;
+	),
+
+	TP_printk("vm %llu vcpu %u gpa 0x%llx %s", __entry->id, __entry->vcpu_id,
+		  __entry->gpa,
+		  __print_symbolic(__entry->end,
+				   { KVM_VMI_STEP_DONE, "done" },
+				   { KVM_VMI_STEP_FAULT, "fault" },
+				   { KVM_VMI_STEP_SHUTDOWN, "shutdown" },
+				   { KVM_VMI_STEP_OTHER, "interrupted" },
+				   { KVM_VMI_STEP_DENIED, "denied" }))
 );
 
 TRACE_EVENT(kvm_vmi_vm,

@@ -47,7 +47,10 @@ void kvm_vmi_describe(struct kvm_vcpu *vcpu, struct kvm_vmi_violation *v, u32 ki
 		v->flags |= KVM_VMI_V_VECTORING;
 }
 
-/* What may be answered.  Allowing means emulating, which event delivery excludes. */
+/*
+ * What may be answered.  Allowing means emulating or, where that is not possible
+ * (event delivery is never), having the CPU do it alone.
+ */
 static u32 kvm_vmi_legal(struct kvm_vcpu *vcpu, const struct kvm_vmi_violation *v)
 {
 	u32 legal = BIT(KVM_VMI_DENY) | BIT(KVM_VMI_KILL);
@@ -55,7 +58,7 @@ static u32 kvm_vmi_legal(struct kvm_vcpu *vcpu, const struct kvm_vmi_violation *
 	if (kvm_vmi_may_exit(vcpu, v))
 		legal |= BIT(KVM_VMI_EXIT);
 	if (v->flags & KVM_VMI_V_VECTORING || v->kind == KVM_VMI_UNEMULATABLE)
-		return legal;
+		return kvm_vmi_can_step(vcpu) ? legal | BIT(KVM_VMI_ALLOW) : legal;
 	legal |= BIT(KVM_VMI_ALLOW);
 	if (v->kind == KVM_VMI_WRITE && !(v->flags & KVM_VMI_V_NESTED))
 		legal |= BIT(KVM_VMI_SKIP);
@@ -171,6 +174,9 @@ void kvm_vmi_deny(struct kvm_vcpu *vcpu)
 {
 	bool df = vcpu->arch.exception.injected && vcpu->arch.exception.vector == DF_VECTOR;
 
+	/* Should the guest try again, so does the CPU. */
+	vcpu->arch.vmi.step.tries = 0;
+	vcpu->arch.vmi.step.again = false;
 	if (!kvm_event_needs_reinjection(vcpu)) {
 		kvm_queue_exception_e(vcpu, GP_VECTOR, 0);
 		return;
@@ -193,21 +199,34 @@ void kvm_vmi_deny(struct kvm_vcpu *vcpu)
  * kvm_vmi_unemulatable - KVM cannot carry out an access to a page of the map
  * @vcpu: the vCPU
  * @gpa: where
+ * @insn: an instruction or the delivery of an event, not a task switch
  *
- * The strictest rule of the whole frame speaks: what is touched is not known.
+ * If nothing is known to be denied of it the CPU does it alone: what it may not write
+ * is put back.  Else the strictest rule of the whole frame speaks, a layer at a time:
+ * what is touched is not known.
  * Return: 1, the guest goes on with what was decided; 0 to leave to the VMM
  */
-int kvm_vmi_unemulatable(struct kvm_vcpu *vcpu, gpa_t gpa)
+int kvm_vmi_unemulatable(struct kvm_vcpu *vcpu, gpa_t gpa, bool insn)
 {
-	return kvm_vmi_unemulatable_from(vcpu, gpa, 0);
+	if (insn && kvm_vmi_can_step(vcpu) && kvm_vmi_may_begin_step(vcpu, gpa) &&
+	    kvm_vmi_step(vcpu, gpa))
+		return 1;
+
+	kvm_vmi_forget_grants(vcpu);
+	return kvm_vmi_unemulatable_from(vcpu, gpa, 0, insn);
 }
 
 /* The same; the layers before this one have let it through. */
-int kvm_vmi_unemulatable_from(struct kvm_vcpu *vcpu, gpa_t gpa, unsigned int layer)
+int kvm_vmi_unemulatable_from(struct kvm_vcpu *vcpu, gpa_t gpa, unsigned int layer, bool insn)
 {
+	bool can = insn && kvm_vmi_can_step(vcpu), asked = layer;
 	struct kvm_vmi *vmi = vcpu->kvm->arch.vmi;
+	u32 legal = BIT(KVM_VMI_NR_VERDICTS) - 1;
 	struct kvm_vmi_violation v;
 	struct kvm_vmi_speaker s;
+
+	if (!can)
+		legal &= ~BIT(KVM_VMI_ALLOW);
 
 	for (; layer < KVM_VMI_NR_LAYERS; layer++) {
 		kvm_vmi_look_layer(vmi, layer, gpa_to_gfn(gpa), KVM_VMI_WRITE_ALL, &s);
@@ -215,9 +234,12 @@ int kvm_vmi_unemulatable_from(struct kvm_vcpu *vcpu, gpa_t gpa, unsigned int lay
 			continue;
 
 		kvm_vmi_describe(vcpu, &v, KVM_VMI_UNEMULATABLE, gpa);
+		v.legal = legal;
 		switch (kvm_vmi_raise(vcpu, &v, &s)) {
 		case KVM_VMI_ALLOW:
-			/* The page would be open, were it not for another layer. */
+			/* Or the page would be open, were it not for another layer. */
+			kvm_vmi_grant_step(vcpu, &s);
+			asked = true;
 			continue;
 		case KVM_VMI_DENY:
 			kvm_vmi_deny(vcpu);
@@ -228,7 +250,12 @@ int kvm_vmi_unemulatable_from(struct kvm_vcpu *vcpu, gpa_t gpa, unsigned int lay
 			return 1;
 		}
 	}
-	/* The rules have just gone: the CPU can do it now. */
+
+	/* If the rules have just gone, the CPU can do it now. */
+	if (can && asked && !kvm_vmi_step(vcpu, gpa) &&
+	    kvm_vmi_open_page(vmi, gpa_to_gfn(gpa), BIT(KVM_VMI_DENY) | BIT(KVM_VMI_KILL),
+			      KVM_VMI_NR_LAYERS - 1) != KVM_VMI_OPENED)
+		kvm_vmi_deny(vcpu);
 	return 1;
 }
 
@@ -241,6 +268,12 @@ int __kvm_vmi_page_fault(struct kvm_vcpu *vcpu, struct kvm_page_fault *fault)
 	if (fault->rsvd || !fault->slot ||
 	    fault->slot->flags & (KVM_MEM_READONLY | KVM_MEMSLOT_INVALID))
 		return RET_PF_CONTINUE;
+	if (unlikely(state->step.on) && !fault->prefetch) {
+		if (kvm_vmi_step_fault(vcpu, fault))
+			return RET_PF_CONTINUE;
+		if (kvm_vmi_end_step(vcpu, KVM_VMI_STEP_FAULT))
+			return RET_PF_RETRY;
+	}
 	/* Reads too make SPTEs that may be writable. */
 	fault->vmi_gap = &state->gap;
 	if (kvm_vmi_in_gap(vmi, &state->gap, fault->gfn, fault->gfn))
@@ -281,7 +314,7 @@ int kvm_vmi_emulate(struct kvm_vcpu *vcpu, void *insn, int insn_len)
 
 	/* KVM's emulator cannot deliver events. */
 	if (kvm_event_needs_reinjection(vcpu))
-		return kvm_vmi_unemulatable(vcpu, state->gpa);
+		return kvm_vmi_unemulatable(vcpu, state->gpa, true);
 
 	state->fresh = true;
 	state->emulating = true;
@@ -385,7 +418,9 @@ int kvm_vmi_handle_fault(struct kvm_vcpu *vcpu, gpa_t cr2_or_gpa, void *insn, in
 	state->walk = state->error_code & PFERR_GUEST_PAGE_MASK;
 	state->cr2_or_gpa = cr2_or_gpa;
 
-	if (kvm_vmi_is_open(vmi, gfn, gfn))
+	if (kvm_vmi_is_open(vmi, gfn, gfn) || kvm_vmi_must_wait(vcpu))
+		return 1;
+	if (kvm_vmi_step_again(vcpu, state->gpa, state->walk) && kvm_vmi_step(vcpu, state->gpa))
 		return 1;
 	if (!s.rule || (s.layer != KVM_VMI_LAYER_DAEMON && !state->walk &&
 			!kvm_event_needs_reinjection(vcpu) &&

@@ -56,20 +56,24 @@ static void kvm_vmi_key_dec(void)
 /*
  * Throw the switch, then wait for every vCPU that may have looked at it before:
  * all of KVM's accesses to guest memory are within kvm->srcu.  A reader that
- * comes later sees @active, and is waited for by kvm_vmi_store_srcu.
+ * comes later sees @active, and is waited for by kvm_vmi.store_srcu.
  */
 static void kvm_vmi_do_activate(struct kvm_vmi *vmi)
 {
 	struct kvm *kvm = vmi->kvm;
+	bool has_srcu;
 
 	guard(mutex)(&vmi->activate_lock);
 	if (vmi->ready)
 		return;
 
 	static_branch_inc(&kvm_vmi_key);
+	has_srcu = !init_srcu_struct(&vmi->store_srcu);
 
 	mutex_lock(&kvm->slots_lock);
 	mutex_lock(&vmi->lock);
+	if (!has_srcu)
+		WRITE_ONCE(vmi->unsupported, true);
 	WRITE_ONCE(vmi->active, !vmi->unsupported);
 	mutex_unlock(&vmi->lock);
 	if (vmi->active && !kvm_vmi_find_aliases(kvm)) {
@@ -81,6 +85,9 @@ static void kvm_vmi_do_activate(struct kvm_vmi *vmi)
 	if (!vmi->active)
 		kvm_vmi_key_dec();
 	synchronize_srcu(&kvm->srcu);
+	/* Nor one left that has seen it active for a moment. */
+	if (!vmi->active && has_srcu)
+		cleanup_srcu_struct(&vmi->store_srcu);
 	/* Pairs with kvm_vmi_activate(): @active is settled before @ready. */
 	smp_store_release(&vmi->ready, true);
 	wake_up_all(&vmi->activated);
@@ -283,6 +290,7 @@ int kvm_vmi_init_vm(struct kvm *kvm)
 	mutex_init(&vmi->activate_lock);
 	kvm_vmi_map_init(vmi);
 	kvm_vmi_open_init(vmi);
+	kvm_vmi_step_init(vmi);
 	INIT_WORK(&vmi->activate_work, kvm_vmi_activate_fn);
 	init_irq_work(&vmi->kill_irq, kvm_vmi_kill_irq_fn);
 	INIT_WORK(&vmi->kill_work, kvm_vmi_kill_fn);
@@ -343,8 +351,11 @@ void kvm_vmi_destroy_vm(struct kvm *kvm)
 	kvm->arch.vmi = NULL;
 	kvm_vmi_map_destroy(vmi);
 	kvm_vmi_spp_destroy(vmi);
-	if (vmi->active)
+	kvm_vmi_step_destroy(vmi);
+	if (vmi->active) {
+		cleanup_srcu_struct(&vmi->store_srcu);
 		kvm_vmi_key_dec();
+	}
 	put_pid(vmi->pid);
 	mem_cgroup_put(vmi->memcg);
 	kfree(vmi);

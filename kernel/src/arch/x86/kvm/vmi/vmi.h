@@ -5,7 +5,10 @@
  *
  * Lock order: vcpu->mutex > slots_lock > slots_arch_lock > kvm_vmi.lock >
  * mmu_lock.  Whoever holds kvm_vmi.lock never takes slots_lock or kvm->lock and
- * never waits for kvm->srcu.  See Documentation/virt/kvm/x86/vmi.rst.
+ * never waits for kvm->srcu.  kvm_vmi.step.owner ranks between vcpu->mutex and
+ * kvm_vmi.lock: who waits for it holds vcpu->mutex alone, who has it closes the
+ * gate (waits for exits and for kvm_vmi.store_srcu) before taking kvm_vmi.lock, and
+ * gives it up before KVM_RUN returns.  See Documentation/virt/kvm/x86/vmi.rst.
  */
 #ifndef ARCH_X86_KVM_VMI_H
 #define ARCH_X86_KVM_VMI_H
@@ -37,12 +40,6 @@ struct kvm_enable_cap;
 struct kvm_vmi_change;
 struct kvm_vmi_pledge;
 
-enum kvm_vmi_layer_id {
-	KVM_VMI_LAYER_DAEMON,	/* set by kfunc */
-	KVM_VMI_LAYER_VMM,	/* set by the VMM, see subpage.c */
-	KVM_VMI_NR_LAYERS
-};
-
 enum kvm_vmi_counter {
 	KVM_VMI_COUNT_VIOLATIONS,
 	KVM_VMI_COUNT_DENIED,
@@ -52,6 +49,7 @@ enum kvm_vmi_counter {
 	KVM_VMI_COUNT_UNEMULATABLE,
 	KVM_VMI_COUNT_OPENED,
 	KVM_VMI_COUNT_KVM_WRITES,
+	KVM_VMI_COUNT_STEPPED,
 	KVM_VMI_NR_COUNTERS
 };
 
@@ -102,6 +100,57 @@ struct kvm_vmi_layer {
 	struct kvm_vmi_pledge *pledged;
 };
 
+/* Quadwords of a sub-page. */
+#define KVM_VMI_STEP_WORDS	((1 << KVM_VMI_SUBPAGE_SHIFT) / sizeof(u64))
+
+/**
+ * struct kvm_vmi_step_aside - what was written to denied sub-pages of a frame
+ * @changed: the sub-pages
+ * @words: the quadwords of each
+ * @let: sub-pages that were asked about and let through, by layer
+ * @changes: &kvm_vmi.changes when they were
+ */
+struct kvm_vmi_step_aside {
+	u32 changed;
+	u16 words[32];
+	u32 let[KVM_VMI_NR_LAYERS];
+	u64 changes;
+};
+
+/**
+ * struct kvm_vmi_step - one vCPU is to carry out one instruction while none else runs
+ * @owner: that vCPU, NULL if there is none
+ * @gate: the others are kept out of the guest, and their emulated stores wait
+ * @waiters: vCPUs that wait for @gate, or for @owner to be NULL
+ * @closed: when @gate was closed
+ * @wq: where they wait
+ * @copy: %KVM_VMI_STEP_FRAMES pages: the frames as they were before; once the step is
+ *	over, in place of that, what is put aside
+ * @page: those frames' pages, pinned
+ * @aside: what is put aside, by frame
+ * @hva: where they are in the VMM's memory
+ * @gfn: the frames; the first @nr are writable for @owner.  Changed under
+ *	kvm_vmi.lock, and between kvm_vmi_bracket_start() and _end() when they grow
+ * @nr: how many
+ * @seq: &kvm.mmu_invalidate_seq before @page was looked up
+ *
+ * All but @gate, @gfn and @nr is @owner's.
+ */
+struct kvm_vmi_step {
+	struct kvm_vcpu *owner;
+	bool gate;
+	atomic_t waiters;
+	ktime_t closed;
+	wait_queue_head_t wq;
+	u8 *copy;
+	struct page *page[KVM_VMI_STEP_FRAMES];
+	struct kvm_vmi_step_aside aside[KVM_VMI_STEP_FRAMES];
+	unsigned long hva[KVM_VMI_STEP_FRAMES];
+	gfn_t gfn[KVM_VMI_STEP_FRAMES];
+	unsigned int nr;
+	unsigned long seq;
+};
+
 enum kvm_vmi_admission_state {
 	KVM_VMI_ADMITTED,
 	KVM_VMI_WAITING,	/* for admission, or for its deadline */
@@ -120,9 +169,12 @@ enum kvm_vmi_admission_state {
  * @lock: serializes changes of the layers, @open, @unsupported, the engine and @sppt
  * @layers: see struct kvm_vmi_layer
  * @aliases: gfns whose memory other gfns reach too, see alias.c
+ * @store_srcu: look-up and store of one emulated write; readers never wait.  Initialized
+ *	with @active
  * @regs_lock: one snapshot of registers at a time
  * @open: gfns whose protection is suspended, and until when (jiffies)
  * @open_work: closes them
+ * @step: see struct kvm_vmi_step
  * @changes: of rules and rights; what was granted before is not afterwards
  * @map_seq: of the layers' maps and of @aliases: odd while they change.  Written under
  *	mmu_lock too, so that it stands still for who makes SPTEs; never 0
@@ -165,11 +217,13 @@ struct kvm_vmi {
 	struct mem_cgroup *memcg;
 
 	struct mutex lock;	/* layers, aliases, open, unsupported */
-	struct mutex regs_lock;
+	struct srcu_struct store_srcu;
+	struct mutex regs_lock;	/* a snapshot of registers */
 	struct kvm_vmi_layer layers[KVM_VMI_NR_LAYERS];
 	struct maple_tree aliases;
 	struct xarray open;
 	struct delayed_work open_work;
+	struct kvm_vmi_step step;
 	u64 changes;
 	u64 map_seq;
 	unsigned int marks;
@@ -240,6 +294,9 @@ bool kvm_vmi_may_arm(struct kvm_vcpu *vcpu, struct kvm_mmu_page *sp, gfn_t gfn);
 int kvm_vmi_mapped(struct kvm_vcpu *vcpu, struct kvm_page_fault *fault, int r);
 int kvm_vmi_handle_spp(struct kvm_vcpu *vcpu, gpa_t gpa, bool miss);
 void kvm_vmi_load_spp(struct kvm_vcpu *vcpu);
+void kvm_vmi_serve_step(struct kvm_vcpu *vcpu);
+bool __kvm_vmi_exited(struct kvm_vcpu *vcpu);
+void __kvm_vmi_stop_step(struct kvm_vcpu *vcpu);
 bool __kvm_vmi_may_write(struct kvm_vcpu *vcpu, gfn_t gfn);
 int kvm_vmi_handle_fault(struct kvm_vcpu *vcpu, gpa_t cr2_or_gpa, void *insn, int insn_len);
 int __kvm_vmi_max_level(struct kvm *kvm, const struct kvm_page_fault *fault, gfn_t gfn,
@@ -270,6 +327,8 @@ static inline void kvm_vmi_serve_requests(struct kvm_vcpu *vcpu)
 		kvm_vmi_load_spp(vcpu);
 	if (kvm_check_request(KVM_REQ_VMI_MAPS, vcpu))
 		kvm_vmi_serve_maps(vcpu);
+	if (kvm_check_request(KVM_REQ_VMI_STEP, vcpu))
+		kvm_vmi_serve_step(vcpu);
 }
 
 /*
@@ -279,6 +338,28 @@ static inline void kvm_vmi_serve_requests(struct kvm_vcpu *vcpu)
 static __always_inline bool kvm_vmi_refuses(struct kvm *kvm, gpa_t gpa, unsigned int len)
 {
 	return kvm_vmi_active(kvm) && __kvm_vmi_refuses(kvm, gpa, len);
+}
+
+/* Is this vCPU in a step?  Its own thread. */
+static __always_inline bool kvm_vmi_is_stepping(struct kvm_vcpu *vcpu)
+{
+	return kvm_vmi_active(vcpu->kvm) && unlikely(vcpu->arch.vmi.step.on);
+}
+
+/*
+ * The guest has been left.  True if what it was left for no longer matters: it has
+ * written, in a step, what is denied.
+ */
+static __always_inline bool kvm_vmi_exited(struct kvm_vcpu *vcpu)
+{
+	return kvm_vmi_is_stepping(vcpu) && __kvm_vmi_exited(vcpu);
+}
+
+/* An event that cannot wait, a vCPU that blocks or is reset, the end of KVM_RUN. */
+static __always_inline void kvm_vmi_stop_step(struct kvm_vcpu *vcpu)
+{
+	if (kvm_vmi_is_stepping(vcpu))
+		__kvm_vmi_stop_step(vcpu);
 }
 
 /*
@@ -294,6 +375,12 @@ static inline int kvm_vmi_prepare_memory_region(struct kvm *kvm,
 /* May this vCPU run?  0, -EINTR (call again) or -EPERM.  No lock but vcpu->mutex. */
 static inline int kvm_vmi_admission(struct kvm_vcpu *vcpu)
 {
+	/*
+	 * Created since the gate was closed?  Whoever closes it does so before it asks
+	 * all vCPUs that can be found, a LOCKed operation each.
+	 */
+	if (kvm_vmi_active(vcpu->kvm) && unlikely(READ_ONCE(vcpu->kvm->arch.vmi->step.gate)))
+		kvm_make_request(KVM_REQ_VMI_STEP, vcpu);
 	if (likely(READ_ONCE(vcpu->kvm->arch.vmi->admission) == KVM_VMI_ADMITTED))
 		return 0;
 	return __kvm_vmi_admission(vcpu);
@@ -363,6 +450,13 @@ static __always_inline void kvm_vmi_begin_emulation(struct kvm_vcpu *vcpu, bool 
 		__kvm_vmi_begin_emulation(vcpu);
 }
 
+/* What is being emulated reaches a device, or cannot begin again for another reason. */
+static __always_inline void kvm_vmi_emulate_once(struct kvm_vcpu *vcpu)
+{
+	if (kvm_vmi_active(vcpu->kvm))
+		vcpu->arch.vmi.once = true;
+}
+
 /* Has a store of the task switch just emulated been denied, and that been dealt with? */
 static __always_inline bool kvm_vmi_task_switch_denied(struct kvm_vcpu *vcpu)
 {
@@ -374,13 +468,6 @@ static __always_inline void kvm_vmi_exempt(struct kvm_vcpu *vcpu, bool exempt)
 {
 	/* Not behind the key, which may change in between. */
 	vcpu->arch.vmi.exempt = exempt;
-}
-
-/* The emulated instruction is about to reach a device. */
-static __always_inline void kvm_vmi_reach_device(struct kvm_vcpu *vcpu)
-{
-	if (kvm_vmi_active(vcpu->kvm))
-		vcpu->arch.vmi.device = true;
 }
 
 /*
@@ -523,8 +610,6 @@ void kvm_vmi_zap_rule(struct kvm_vmi *vmi, struct kvm_vmi_layer *layer, u32 rule
 void kvm_vmi_bracket_start(struct kvm *kvm, gfn_t first, gfn_t last);
 void kvm_vmi_bracket_end(struct kvm *kvm);
 
-extern struct srcu_struct kvm_vmi_store_srcu;
-
 /* ---- alias.c ---- */
 
 typedef bool (*kvm_vmi_alias_fn)(struct kvm_vmi *vmi, gfn_t gfn, void *arg);
@@ -552,6 +637,34 @@ void kvm_vmi_close_pages(struct kvm_vmi *vmi, gfn_t first, gfn_t last);
 u32 kvm_vmi_open_page(struct kvm_vmi *vmi, gfn_t gfn, u32 legal, unsigned int layer);
 bool kvm_vmi_is_open(struct kvm_vmi *vmi, gfn_t first, gfn_t last);
 
+/* ---- step.c ---- */
+
+void kvm_vmi_step_init(struct kvm_vmi *vmi);
+void kvm_vmi_step_destroy(struct kvm_vmi *vmi);
+bool kvm_vmi_can_step(struct kvm_vcpu *vcpu);
+bool kvm_vmi_must_wait(struct kvm_vcpu *vcpu);
+bool kvm_vmi_may_begin_step(struct kvm_vcpu *vcpu, gpa_t gpa);
+void kvm_vmi_grant_step(struct kvm_vcpu *vcpu, const struct kvm_vmi_speaker *s);
+void kvm_vmi_forget_grants(struct kvm_vcpu *vcpu);
+bool kvm_vmi_step_again(struct kvm_vcpu *vcpu, gpa_t gpa, bool walk);
+bool kvm_vmi_step(struct kvm_vcpu *vcpu, gpa_t gpa);
+bool kvm_vmi_end_step(struct kvm_vcpu *vcpu, enum kvm_vmi_step_end end);
+bool kvm_vmi_step_fault(struct kvm_vcpu *vcpu, const struct kvm_page_fault *fault);
+bool kvm_vmi_step_may_write(struct kvm_vcpu *vcpu, gfn_t gfn);
+bool kvm_vmi_is_stepped(struct kvm_vmi *vmi, gfn_t first, gfn_t last);
+
+/* Must this vCPU's emulated stores wait for another's step?  kvm_vmi.store_srcu. */
+static inline bool kvm_vmi_is_gated(struct kvm_vcpu *vcpu)
+{
+	struct kvm_vmi_step *step = &vcpu->kvm->arch.vmi->step;
+
+	return unlikely(READ_ONCE(step->gate)) && READ_ONCE(step->owner) != vcpu;
+}
+
+/* ---- insn.c ---- */
+
+bool kvm_vmi_may_trap(struct kvm_vcpu *vcpu);
+
 /* ---- violation.c ---- */
 
 /* A verdict beyond those of programs: the page was opened, the guest goes on. */
@@ -562,8 +675,8 @@ void kvm_vmi_describe(struct kvm_vcpu *vcpu, struct kvm_vmi_violation *v, u32 ki
 u32 kvm_vmi_raise(struct kvm_vcpu *vcpu, struct kvm_vmi_violation *v,
 		  const struct kvm_vmi_speaker *s);
 void kvm_vmi_deny(struct kvm_vcpu *vcpu);
-int kvm_vmi_unemulatable(struct kvm_vcpu *vcpu, gpa_t gpa);
-int kvm_vmi_unemulatable_from(struct kvm_vcpu *vcpu, gpa_t gpa, unsigned int layer);
+int kvm_vmi_unemulatable(struct kvm_vcpu *vcpu, gpa_t gpa, bool insn);
+int kvm_vmi_unemulatable_from(struct kvm_vcpu *vcpu, gpa_t gpa, unsigned int layer, bool insn);
 u32 kvm_vmi_outcome(u32 verdict);
 int kvm_vmi_emulate(struct kvm_vcpu *vcpu, void *insn, int insn_len);
 int kvm_vmi_settle(struct kvm_vcpu *vcpu, const struct kvm_vmi_speaker *s, void *insn,
@@ -645,12 +758,15 @@ static inline int kvm_vmi_get_subpages(struct kvm *kvm, struct kvm_subpage __use
 	return -ENOTTY;
 }
 
-static inline void kvm_vmi_reach_device(struct kvm_vcpu *vcpu) {}
 static inline void kvm_vmi_begin_emulation(struct kvm_vcpu *vcpu, bool again) {}
 static inline bool kvm_vmi_task_switch_denied(struct kvm_vcpu *vcpu) { return false; }
 static inline void kvm_vmi_exempt(struct kvm_vcpu *vcpu, bool exempt) {}
 static inline int kvm_vmi_admission(struct kvm_vcpu *vcpu) { return 0; }
 static inline void kvm_vmi_serve_requests(struct kvm_vcpu *vcpu) {}
+static inline bool kvm_vmi_is_stepping(struct kvm_vcpu *vcpu) { return false; }
+static inline bool kvm_vmi_exited(struct kvm_vcpu *vcpu) { return false; }
+static inline void kvm_vmi_stop_step(struct kvm_vcpu *vcpu) {}
+static inline void kvm_vmi_emulate_once(struct kvm_vcpu *vcpu) {}
 
 static inline bool kvm_vmi_drop_map(struct kvm_vcpu *vcpu, struct kvm_host_map *map,
 				    unsigned int offset, unsigned int len)

@@ -124,12 +124,12 @@ bool __kvm_vmi_write_begin(struct kvm_vmi_write *w, struct kvm *kvm, u64 gpa,
 	w->kvm = kvm;
 	w->uaddr = uaddr;
 	w->len = len;
-	w->idx = srcu_read_lock(&kvm_vmi_store_srcu);
+	w->idx = srcu_read_lock(&vmi->store_srcu);
 	if (kvm_vmi_permitted(vmi, gpa, len, walk, said, &nr)) {
 		w->active = true;
 		pagefault_disable();
 	} else {
-		srcu_read_unlock(&kvm_vmi_store_srcu, w->idx);
+		srcu_read_unlock(&vmi->store_srcu, w->idx);
 	}
 	for (i = 0; i < nr; i++)
 		kvm_vmi_report_write(vmi, &said[i].s, said[i].gpa, len, walk);
@@ -140,7 +140,7 @@ EXPORT_SYMBOL_FOR_KVM_INTERNAL(__kvm_vmi_write_begin);
 bool __kvm_vmi_write_end(struct kvm_vmi_write *w, bool failed)
 {
 	pagefault_enable();
-	srcu_read_unlock(&kvm_vmi_store_srcu, w->idx);
+	srcu_read_unlock(&w->kvm->arch.vmi->store_srcu, w->idx);
 	w->active = false;
 
 	/* Where faults were disabled before, nobody can wait for the page. */
