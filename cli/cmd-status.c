@@ -117,6 +117,7 @@ static void print_rule(struct json_object *rule)
 	const char *gpa = json_get_string(rule, "gpa", NULL);
 	const char *device = json_get_string(rule, MERLON_DEVICE_WRITES, NULL);
 	uint64_t lost = json_get_u64(rule, "bad-verdicts", 0);
+	uint64_t stepped = json_get_u64(rule, "stepped", 0);
 	char size[SIZE_TEXT_MAX];
 
 	say("  ");
@@ -136,6 +137,8 @@ static void print_rule(struct json_object *rule)
 	    json_get_u64(rule, "allowed", 0), json_get_u64(rule, "skipped", 0));
 	if (lost)
 		say("; illegal verdicts %" PRIu64, lost);
+	if (stepped)
+		say("; stepped %" PRIu64, stepped);
 	say("\n");
 	/* What a guest can aim at its memory from a device gets through: never silent. */
 	if (enforces && device)

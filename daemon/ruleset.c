@@ -440,6 +440,7 @@ static int add_counters(struct json_object *o, const struct kvm_vmi_rule_info *i
 		{ "unemulatable", info->unemulatable },
 		{ "opened", info->opened },
 		{ "kvm-writes", info->kvm_writes },
+		{ "stepped", info->stepped },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(counters); i++) {
