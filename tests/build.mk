@@ -28,21 +28,21 @@ $(BUILD)/tests/lab/smoke-kvm-smp: $(BUILD)/tests/lab/smoke-kvm
 	$(Q)ln -f $< $@
 
 # A hypervisor of its own in the place of the kernel
-LAB_SPP := $(BUILD)/tests/lab/spp
-LAB_SPP_CFLAGS := -std=gnu11 -O2 -Wall -Wextra -m64 -ffreestanding -fno-pic -fno-pie -mno-red-zone \
-		  -mgeneral-regs-only -fno-stack-protector -fcf-protection=none \
-		  -fno-asynchronous-unwind-tables -fno-tree-loop-distribute-patterns
+LAB_BARE := $(BUILD)/tests/lab/bare
+LAB_BARE_CFLAGS := -std=gnu11 -O2 -Wall -Wextra -m64 -ffreestanding -fno-pic -fno-pie -mno-red-zone \
+		   -mgeneral-regs-only -fno-stack-protector -fcf-protection=none \
+		   -fno-asynchronous-unwind-tables -fno-tree-loop-distribute-patterns
 
 CHECK_kvm += tests/lab/spp.sh
 LAB_spp.sh := native
 
-tests/lab/spp.sh: $(LAB_SPP)/image
+tests/lab/spp.sh: $(LAB_BARE)/spp
 
-$(LAB_SPP)/image: tests/lab/spp/start.S tests/lab/spp/spp.c tests/lab/spp/link.ld
+$(LAB_BARE)/spp: tests/lab/bare/vmx.S
+$(LAB_BARE)/%: tests/lab/bare/%.c tests/lab/bare/start.S tests/lab/bare/bare.h tests/lab/bare/link.ld
 	@mkdir -p $(@D)
-	$(call quiet,LINK,$@)$(CC) $(LAB_SPP_CFLAGS) -nostdlib -static -no-pie -Wl,--build-id=none \
-		-Wl,--no-warn-rwx-segments -Wl,-T,tests/lab/spp/link.ld tests/lab/spp/start.S \
-		tests/lab/spp/spp.c -o $@.elf
+	$(call quiet,LINK,$@)$(CC) $(LAB_BARE_CFLAGS) -nostdlib -static -no-pie -Wl,--build-id=none \
+		-Wl,--no-warn-rwx-segments -Wl,-T,tests/lab/bare/link.ld $(filter %.S %.c,$^) -o $@.elf
 	$(Q)objcopy -O binary $@.elf $@
 
 CHECK_guest += tests/lab/smoke-qemu.sh

@@ -5,11 +5,8 @@
  * anything around it: one guest, which shares its page tables, stores to pages of
  * which some sub-pages may be written. Not a test of Merlon: of what it stands on.
  */
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "bare.h"
 
-#define PAGE	4096UL
 #define SUBPAGE 128UL
 /* The pages under test: 2 MiB with a page table of their own */
 #define TEST	0x1000000UL
@@ -95,15 +92,10 @@
 #define ENTRY_LONG	(1u << 9)
 #define ENTRY_LOAD_EFER (1u << 15)
 
-#define PAGE_ALIGNED __attribute__((aligned(4096)))
-
-/* start.S */
-extern const uint64_t gdt[];
+/* vmx.S */
 extern void guest_interrupt(void);
 extern int guest_run(long resume);
 
-PAGE_ALIGNED uint64_t page_tables[3][512];
-PAGE_ALIGNED uint8_t stack[4 * PAGE];
 uint64_t exit_rcx, exit_rdi;
 
 static PAGE_ALIGNED uint32_t vmxon_region[PAGE / 4], vmcs[PAGE / 4];
@@ -139,34 +131,7 @@ static struct {
 } out;
 
 static bool launched;
-static unsigned int points, failures;
 static const char *name;
-
-static inline void outb(uint16_t port, uint8_t value)
-{
-	asm volatile("outb %0, %1" : : "a"(value), "Nd"(port));
-}
-
-static inline uint8_t inb(uint16_t port)
-{
-	uint8_t value;
-
-	asm volatile("inb %1, %0" : "=a"(value) : "Nd"(port));
-	return value;
-}
-
-static inline uint64_t rdmsr(uint32_t index)
-{
-	uint32_t lo, hi;
-
-	asm volatile("rdmsr" : "=a"(lo), "=d"(hi) : "c"(index));
-	return (uint64_t)hi << 32 | lo;
-}
-
-static inline void wrmsr(uint32_t index, uint64_t value)
-{
-	asm volatile("wrmsr" : : "c"(index), "a"((uint32_t)value), "d"((uint32_t)(value >> 32)));
-}
 
 static inline uint64_t vmread(uint64_t field)
 {
@@ -181,85 +146,17 @@ static inline void vmwrite(uint64_t field, uint64_t value)
 	asm volatile("vmwrite %0, %1" : : "r"(value), "r"(field) : "cc");
 }
 
-/* One of the lab's serial lines: the report, and the console */
-#define REPORT	0x2f8
-#define CONSOLE 0x3f8
-
-static void serial_init(uint16_t port)
-{
-	outb(port + 3, 0x80);
-	outb(port, 1);
-	outb(port + 1, 0);
-	outb(port + 3, 3);
-}
-
-static void put(uint16_t port, const char *text)
-{
-	for (; *text; text++) {
-		while (!(inb(port + 5) & 0x20))
-			;
-		outb(port, *text);
-	}
-}
-
-static void put_hex(uint16_t port, uint64_t value)
-{
-	char digits[19] = "0x";
-	int i;
-
-	for (i = 0; i < 16; i++)
-		digits[2 + i] = "0123456789abcdef"[value >> (60 - i * 4) & 15];
-	put(port, digits);
-}
-
-static void put_number(uint16_t port, unsigned int value)
-{
-	char digits[12];
-	char *p = digits + sizeof(digits) - 1;
-
-	*p = 0;
-	do {
-		*--p = '0' + value % 10;
-		value /= 10;
-	} while (value);
-	put(port, p);
-}
-
-static void put_pair(const char *what, uint64_t value)
-{
-	put(REPORT, what);
-	put_hex(REPORT, value);
-}
-
 /* One line of TAP for each name, with what the exit said if it is wrong */
 static void point(bool ok)
 {
-	put(REPORT, ok ? "ok " : "not ok ");
-	put_number(REPORT, ++points);
-	put(REPORT, " - ");
-	put(REPORT, name);
-	put(REPORT, "\n");
-	if (ok)
+	if (report(ok, name))
 		return;
-	failures++;
 	put_pair("# reason ", out.reason);
 	put_pair(" qualification ", out.qualification);
 	put_pair(" gpa ", out.gpa);
 	put_pair(" linear ", out.gla);
 	put_pair(" vectoring ", out.vectoring);
 	put(REPORT, "\n");
-}
-
-static void off(void)
-{
-	static const char word[] = "Shutdown";
-	unsigned int i;
-
-	put(CONSOLE, "lab: done\n");
-	while (!(inb(REPORT + 5) & 0x40) || !(inb(CONSOLE + 5) & 0x40))
-		;
-	for (i = 0; word[i]; i++)
-		outb(0x8900, word[i]);
 }
 
 static void store(uint64_t p, uint64_t size)
@@ -738,9 +635,7 @@ static bool vmcs_fill(void)
 
 void main(void)
 {
-	serial_init(REPORT);
-	serial_init(CONSOLE);
-	put(REPORT, "@lab begin spp\nTAP version 13\n");
+	begin("spp");
 	name = "VMX with EPT and SPP";
 	build_tables();
 	point(vmx_on() && vmcs_fill());
@@ -755,8 +650,5 @@ void main(void)
 		test_stale();
 		test_entry();
 	}
-	put(REPORT, "1..");
-	put_number(REPORT, points);
-	put(REPORT, failures ? "\n@lab end spp 1\n" : "\n@lab end spp 0\n");
-	off();
+	end("spp");
 }
