@@ -62,8 +62,6 @@ static void test_ranges(uintptr_t arg)
 		{ "rule", { .gfn = 5, .nr = 1, .rule = 0x1000000, .rights = 7 }, 0 },
 		{ "rule", { .gfn = 5, .nr = 1, .rule = ~0U, .rights = 7 }, 0 },
 		{ "no read", { .gfn = 5, .nr = 1, .rule = RULE, .rights = 6 }, EOPNOTSUPP },
-		{ "no kernel", { .gfn = 5, .nr = 1, .rule = RULE, .rights = 5 }, EOPNOTSUPP },
-		{ "no user", { .gfn = 5, .nr = 1, .rule = RULE, .rights = 3 }, EOPNOTSUPP },
 		{ "no rights", { .gfn = 5, .nr = 1, .rule = RULE, .rights = 0 }, EOPNOTSUPP },
 		{ "rights", { .gfn = 5, .nr = 1, .rule = RULE, .rights = 15 }, EINVAL },
 		{ "rights", { .gfn = 5, .nr = 1, .rule = RULE, .rights = ~0U }, EINVAL },

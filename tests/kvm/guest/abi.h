@@ -104,6 +104,8 @@ enum guest_op {
 	OP_VMASKMOV,		/* 32 bytes, all lanes */
 	OP_FXSAVE,		/* 512 bytes */
 	OP_XSAVE,		/* x87 and SSE: 576 bytes */
+	OP_EXECUTE,		/* call arg0; ret0 = RAX afterwards */
+	OP_EXECUTE_SPIN,	/* until it faults, at most arg1 times; ret0 = calls that returned */
 	OP_ADC_SPIN,		/* add 1 and the carry, which is set, until stopped; ret0 = rounds */
 	OP_XSAVE_FLAGS,		/* with arg2 set in RFLAGS; ret0 = DR6 afterwards, ret1 = RFLAGS */
 	OP_FNSTENV,

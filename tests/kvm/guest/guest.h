@@ -108,6 +108,8 @@ DECLARE_OP(op_ltr);
 DECLARE_OP(op_hlt);
 DECLARE_OP(op_rdtsc_spin);
 DECLARE_OP(op_adc_spin);
+DECLARE_OP(op_execute);
+DECLARE_OP(op_execute_spin);
 DECLARE_OP(op_features);
 DECLARE_OP(op_ipi_self);
 DECLARE_OP(op_hypercall);

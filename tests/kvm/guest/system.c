@@ -72,6 +72,39 @@ void op_rdtsc_spin(struct guest_cpu *cpu)
 		cpu->progress++;
 }
 
+/* The instruction under test is the first one there. */
+static uint64_t execute(struct guest_cpu *cpu)
+{
+	uint64_t rax = 0;
+
+	cpu->insn = cpu->arg[0];
+	asm volatile("movq %%rsp, %%r12\n\t"
+		     "leaq 772f(%%rip), %%r11\n\t"
+		     "movq %%r11, " CPU_MEM(GUEST_CPU_FIXUP) "\n\t"
+		     "call *%[p]\n"
+		     "772:\tmovq %%r12, %%rsp\n\t"
+		     "movq $0, " CPU_MEM(GUEST_CPU_FIXUP)
+		     : "+a"(rax) : [p] "r"(cpu->arg[0])
+		     : "rcx", "rdx", "r12", TRY_CLOBBERS);
+	return rax;
+}
+
+void op_execute(struct guest_cpu *cpu)
+{
+	cpu->ret[0] = execute(cpu);
+}
+
+void op_execute_spin(struct guest_cpu *cpu)
+{
+	uint64_t n = 0;
+
+	while (!cpu->faults && !cpu->stop && n < cpu->arg[1]) {
+		execute(cpu);
+		cpu->progress = ++n;
+	}
+	cpu->ret[0] = n - !!cpu->faults;
+}
+
 void op_adc_spin(struct guest_cpu *cpu)
 {
 	while (!cpu->stop) {

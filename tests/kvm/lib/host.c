@@ -139,6 +139,11 @@ bool host_collapse(void *p)
 	return !madvise(p, HUGE_SIZE, MADV_COLLAPSE);
 }
 
+bool host_nx_huge_pages(const char *value)
+{
+	return write_file("/sys/module/kvm/parameters/nx_huge_pages", value);
+}
+
 long host_stat(struct vm *vm, const char *name)
 {
 	char path[128];

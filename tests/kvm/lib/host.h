@@ -26,6 +26,9 @@ void host_merge_always(bool on);
 /** host_collapse - make one huge page of the 2 MiB at @p; false if that failed */
 bool host_collapse(void *p);
 
+/** host_nx_huge_pages - set KVM's parameter, which new VMs take: "off", "force", "auto" */
+bool host_nx_huge_pages(const char *value);
+
 /** host_stat - a number of KVM's debugfs about @vm, or -1 */
 long host_stat(struct vm *vm, const char *name);
 

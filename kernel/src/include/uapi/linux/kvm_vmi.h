@@ -40,7 +40,9 @@ enum kvm_vmi_verdict {
  * enum kvm_vmi_kind - what the guest tried
  * @KVM_VMI_WRITE: a data write by an instruction or by event delivery
  * @KVM_VMI_READ: reserved, a data read
- * @KVM_VMI_FETCH: reserved, an instruction fetch
+ * @KVM_VMI_FETCH: an instruction fetch: of the page where RIP is, or of the next one if
+ *	the instruction reaches into that.  %KVM_VMI_ALLOW opens the page for such
+ *	fetches, for a second at least or until rules are set
  * @KVM_VMI_WALK: a write access of the CPU's page walk (accessed/dirty bits;
  *	with EPT A/D bits and on AMD every walk counts as a write)
  * @KVM_VMI_KVM: KVM's own write to an address the guest chose (steal time, PV
@@ -169,7 +171,8 @@ struct kvm_vmi_rule_info {
  * @nr: frames, at least 1; @gfn + @nr at most 1 << (guest MAXPHYADDR - 12)
  * @rule: an existing rule's id
  * @write: the sub-pages that may be written (bit 0 = bytes 0 to 127)
- * @rights: KVM_VMI_RIGHT_*; for now %KVM_VMI_RIGHT_ALL or -EOPNOTSUPP
+ * @rights: KVM_VMI_RIGHT_*; -EOPNOTSUPP for what this host's CPU cannot keep a guest
+ *	from, see &kvm_vmi_caps.features
  * @reserved: zero
  */
 struct kvm_vmi_range {
@@ -249,13 +252,18 @@ struct kvm_vmi_vm_info {
 
 /* &kvm_vmi_violation.flags */
 #define KVM_VMI_V_GVA		(1U << 0)	/* gva is valid */
-#define KVM_VMI_V_USER		(1U << 1)	/* CPL 3 (for walks: of the access walked for) */
+/*
+ * CPL 3 (for walks: of the access walked for).  For fetches as the CPU decides: on Intel
+ * with mode-based execute control a user-mode linear address, without it nothing reliable.
+ */
+#define KVM_VMI_V_USER		(1U << 1)
 #define KVM_VMI_V_NESTED	(1U << 2)	/* L2; gva, rip, cr3 are L2's, gpa is L1's */
 #define KVM_VMI_V_VECTORING	(1U << 3)	/* while an event was being delivered */
 #define KVM_VMI_V_EMULATED	(1U << 4)	/* found by KVM's emulator: length and gpa exact */
 #define KVM_VMI_V_MONITOR	(1U << 5)	/* told only, the verdict is allow */
 #define KVM_VMI_V_BAD_VERDICT	(1U << 6)	/* the program's answer was not legal */
 #define KVM_VMI_V_VMM		(1U << 7)	/* of the VMM's own map: no program is asked */
+#define KVM_VMI_V_NO_PAGING	(1U << 8)	/* fetch with paging off: on Intel user mode's */
 
 /**
  * struct kvm_vmi_violation - one forbidden access
@@ -338,9 +346,11 @@ struct kvm_vmi_regs {
 #define KVM_VMI_CAP_SUBPAGE_SW	(1ULL << 1)	/* sub-pages by write protection and emulation */
 #define KVM_VMI_CAP_SUBPAGE_HW	(1ULL << 2)	/* sub-pages by Intel's SPP, if asked for */
 #define KVM_VMI_CAP_READ	(1ULL << 3)	/* reserved */
-#define KVM_VMI_CAP_EXEC	(1ULL << 4)	/* reserved */
+#define KVM_VMI_CAP_EXEC	(1ULL << 4)	/* pages that nobody may execute */
 #define KVM_VMI_CAP_TDP		(1ULL << 5)	/* two-dimensional paging is on */
 #define KVM_VMI_CAP_TDP_MMU	(1ULL << 6)	/* the TDP MMU is on */
+#define KVM_VMI_CAP_EXEC_USER	(1ULL << 7)	/* pages that only user mode may execute */
+#define KVM_VMI_CAP_EXEC_KERNEL	(1ULL << 8)	/* pages that only kernel mode may execute */
 
 #define KVM_VMI_VENDOR_INTEL	1
 #define KVM_VMI_VENDOR_AMD	2
@@ -366,7 +376,7 @@ struct kvm_vmi_caps {
 };
 
 /* Grows when a structure or kfunc is added; nothing is ever taken away. */
-#define KVM_VMI_ABI		3
+#define KVM_VMI_ABI		4
 
 /**
  * enum kvm_vmi_admission - what happens to a new VM's first KVM_RUN

@@ -226,6 +226,8 @@ struct kvm_vmi_exit {
  * @denied: the emulator was told of a store that is denied
  * @exempt: KVM saves the state of SMM
  * @walk: that fault was the CPU's page walk, so @gpa is not the operand's
+ * @fetch_user: that fault was a fetch of the guest's user mode, as the CPU sees it
+ * @fetch: the rights that the fetch needs, KVM_VMI_RIGHT_*; 0 if it was a write
  * @refused: the emulator was refused a LOCKed store that KVM has no exchange for
  * @spp_loaded: the CPU consults the VM's table of sub-pages while this vCPU runs L1
  * @once: the instruction being emulated must not begin again: it has reached a device
@@ -252,6 +254,8 @@ struct kvm_vcpu_vmi {
 	bool denied;
 	bool exempt;
 	bool walk;
+	bool fetch_user;
+	u8 fetch;
 	bool refused;
 	bool spp_loaded;
 	bool once;

@@ -93,7 +93,7 @@ static int kvm_vmi_check_ranges(struct kvm_vmi *vmi, struct kvm_vmi_layer *layer
 			return -EINVAL;
 		if (r->gfn >= end || r->gfn + r->nr > end)
 			return -ERANGE;
-		if (set && r->rights != KVM_VMI_RIGHT_ALL)
+		if (set && !kvm_vmi_can_enforce(r->rights))
 			return -EOPNOTSUPP;
 		if (!r->rule || r->rule > KVM_VMI_RULE_ID_MAX)
 			return -EINVAL;
@@ -186,7 +186,8 @@ static int kvm_vmi_change_locked(struct kvm_vmi *vmi, struct kvm_vmi_layer *laye
  * @nr: 1 to %KVM_VMI_MAX_BATCH
  * @set: each rule's claim on these frames becomes the one given; else it ends
  *
- * Whole or not at all.  On success no write lands any more that is forbidden now.
+ * Whole or not at all.  On success no write lands any more, and nothing is executed any
+ * more, that is forbidden now.
  * Context: sleeps, no KVM lock held
  * Return: 0, -EINVAL, -ERANGE, -ENOENT, -EOPNOTSUPP, -ENOSPC, -ENOMEM, -EIO, -EAGAIN,
  * -EINTR

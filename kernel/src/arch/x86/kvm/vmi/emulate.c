@@ -157,7 +157,7 @@ static bool kvm_vmi_piece_forbidden(struct kvm_vmi_store *st, unsigned int layer
 	gfn_t gfn = gpa_to_gfn(p->gpa);
 
 	ret->denied = mask & ~kvm_vmi_look_layer(vmi, layer, gfn, mask, &ret->speaker);
-	if (likely(!ret->denied) || kvm_vmi_is_open(vmi, gfn, gfn))
+	if (likely(!ret->denied) || kvm_vmi_is_open(vmi, gfn, gfn, KVM_VMI_OPEN_WRITE))
 		return false;
 	first = __ffs(ret->denied) << KVM_VMI_SUBPAGE_SHIFT;
 	ret->piece = piece;

@@ -11,66 +11,83 @@
 #include "mmu/mmu_internal.h"
 #include "vmi/vmi.h"
 
-/* The sub-pages of a run that the rules in force of one layer let be written. */
-static u32 kvm_vmi_run_map(struct kvm_vmi_layer *layer, void *entry)
+#define KVM_VMI_ACCESS_ALL \
+	((struct kvm_vmi_access){ .write = KVM_VMI_WRITE_ALL, .rights = KVM_VMI_RIGHT_ALL })
+
+static bool kvm_vmi_is_all(struct kvm_vmi_access access)
+{
+	return access.write == KVM_VMI_WRITE_ALL && access.rights == KVM_VMI_RIGHT_ALL;
+}
+
+/* What the rules in force of one layer let be done to the frames of a run. */
+static void kvm_vmi_merge_run(struct kvm_vmi_layer *layer, void *entry,
+			      struct kvm_vmi_access *access)
 {
 	const struct kvm_vmi_owner *owners;
 	struct kvm_vmi_owner one;
 	u32 i, nr = kvm_vmi_map_peek_owners(entry, &one, &owners);
-	u32 map = KVM_VMI_WRITE_ALL;
 
-	for (i = 0; i < nr; i++)
-		if (kvm_vmi_rule_armed(layer, owners[i].rule))
-			map &= owners[i].write;
-	return map;
+	for (i = 0; i < nr; i++) {
+		if (!kvm_vmi_rule_armed(layer, owners[i].rule))
+			continue;
+		access->write &= owners[i].write;
+		access->rights &= owners[i].rights;
+	}
+}
+
+static bool kvm_vmi_merge_layers(struct kvm_vmi *vmi, gfn_t gfn, void *arg)
+{
+	unsigned int l;
+
+	for (l = 0; l < KVM_VMI_NR_LAYERS; l++)
+		if (!mtree_empty(&vmi->layers[l].map))
+			kvm_vmi_merge_run(&vmi->layers[l], mtree_load(&vmi->layers[l].map, gfn),
+					  arg);
+	return true;
 }
 
 /* What the rules in force of all layers let be written of @gfn, aliases aside.  RCU. */
 u32 kvm_vmi_layers_map(struct kvm_vmi *vmi, gfn_t gfn)
 {
-	u32 map = KVM_VMI_WRITE_ALL;
-	unsigned int l;
+	struct kvm_vmi_access access = KVM_VMI_ACCESS_ALL;
 
-	for (l = 0; l < KVM_VMI_NR_LAYERS; l++) {
-		void *entry;
-
-		if (mtree_empty(&vmi->layers[l].map))
-			continue;
-		entry = mtree_load(&vmi->layers[l].map, gfn);
-		if (entry)
-			map &= kvm_vmi_run_map(&vmi->layers[l], entry);
-	}
-	return map;
-}
-
-static bool kvm_vmi_merge_alias(struct kvm_vmi *vmi, gfn_t gfn, void *arg)
-{
-	u32 *map = arg;
-
-	*map &= kvm_vmi_layers_map(vmi, gfn);
-	return true;
+	kvm_vmi_merge_layers(vmi, gfn, &access);
+	return access.write;
 }
 
 /**
- * kvm_vmi_write_map - the sub-pages of a frame that may be written
+ * kvm_vmi_access - what may be done to a frame
  * @vmi: the VM, with kvm->srcu or slots_lock held
  * @gfn: the frame
  *
- * The stricter right of all rules in force, layers and aliases.
+ * The stricter right of all rules in force, layers and aliases, but for what is open.
  * Context: any
  */
-u32 kvm_vmi_write_map(struct kvm_vmi *vmi, gfn_t gfn)
+struct kvm_vmi_access kvm_vmi_access(struct kvm_vmi *vmi, gfn_t gfn)
 {
-	u32 map;
+	struct kvm_vmi_access access = KVM_VMI_ACCESS_ALL;
 
 	rcu_read_lock();
-	map = kvm_vmi_layers_map(vmi, gfn);
-	kvm_vmi_walk_aliases(vmi, gfn, kvm_vmi_merge_alias, &map);
+	kvm_vmi_merge_layers(vmi, gfn, &access);
+	kvm_vmi_walk_aliases(vmi, gfn, kvm_vmi_merge_layers, &access);
 	rcu_read_unlock();
 
-	if (unlikely(map != KVM_VMI_WRITE_ALL) && kvm_vmi_is_open(vmi, gfn, gfn))
-		map = KVM_VMI_WRITE_ALL;
-	return map;
+	if (unlikely(access.write != KVM_VMI_WRITE_ALL) &&
+	    kvm_vmi_is_open(vmi, gfn, gfn, KVM_VMI_OPEN_WRITE))
+		access.write = KVM_VMI_WRITE_ALL;
+	if (unlikely(access.rights != KVM_VMI_RIGHT_ALL)) {
+		if (kvm_vmi_is_open(vmi, gfn, gfn, KVM_VMI_OPEN_KERNEL))
+			access.rights |= KVM_VMI_RIGHT_EXEC_KERNEL;
+		if (kvm_vmi_is_open(vmi, gfn, gfn, KVM_VMI_OPEN_USER))
+			access.rights |= KVM_VMI_RIGHT_EXEC_USER;
+	}
+	return access;
+}
+
+/* The sub-pages of a frame that may be written.  As kvm_vmi_access(). */
+u32 kvm_vmi_write_map(struct kvm_vmi *vmi, gfn_t gfn)
+{
+	return kvm_vmi_access(vmi, gfn).write;
 }
 
 /**
@@ -109,47 +126,75 @@ bool kvm_vmi_find_gap(struct kvm_vmi *vmi, gfn_t gfn, struct kvm_vmi_gap *ret)
 	return true;
 }
 
-bool __kvm_vmi_may_write(struct kvm_vcpu *vcpu, gfn_t gfn)
+/**
+ * kvm_vmi_restrict - what a SPTE may let be done
+ * @vcpu: the vCPU
+ * @role: of the page table
+ * @gfn: what it maps
+ * @access: ACC_*, as far as others let it
+ * @ret_may_write: may the frame be written, even if @access does not say so?
+ *
+ * Context: mmu_lock
+ * Return: ACC_*
+ */
+unsigned int kvm_vmi_restrict(struct kvm_vcpu *vcpu, union kvm_mmu_page_role role, gfn_t gfn,
+			      unsigned int access, bool *ret_may_write)
 {
 	struct kvm_vmi *vmi = vcpu->kvm->arch.vmi;
+	struct kvm_vmi_access may;
 
 	lockdep_assert_held(&vcpu->kvm->mmu_lock);
-	return kvm_vmi_find_gap(vmi, gfn, &vcpu->arch.vmi.gap) ||
-	       kvm_vmi_write_map(vmi, gfn) == KVM_VMI_WRITE_ALL ||
-	       kvm_vmi_step_may_write(vcpu, gfn);
+	*ret_may_write = true;
+	if (kvm_vmi_find_gap(vmi, gfn, &vcpu->arch.vmi.gap))
+		return access;
+	may = kvm_vmi_access(vmi, gfn);
+	if (may.write != KVM_VMI_WRITE_ALL && !kvm_vmi_step_may_write(vcpu, gfn)) {
+		*ret_may_write = false;
+		access &= ~ACC_WRITE_MASK;
+	}
+	return kvm_vmi_restrict_rights(role, may.rights, access);
+}
+
+/* For an SPTE that a huge one is split into.  mmu_lock. */
+unsigned int __kvm_vmi_restrict_split(struct kvm *kvm, union kvm_mmu_page_role role, gfn_t gfn,
+				      unsigned int access)
+{
+	lockdep_assert_held(&kvm->mmu_lock);
+	return kvm_vmi_restrict_rights(role, kvm_vmi_access(kvm->arch.vmi, gfn).rights, access);
 }
 
 /* Runs that are looked at before a huge page is given up. */
 #define KVM_VMI_HUGE_RUNS	16
 
-/* Are all these frames fully writable, or all not at all, by this layer? */
+/* Are all these frames fully writable, or all not at all, with the same rights, here? */
 static bool kvm_vmi_uniform(struct kvm_vmi_layer *layer, u64 first, u64 last)
 {
+	struct kvm_vmi_access all = {}, run;
 	u64 gfn = first, run_first, run_last;
 	unsigned int runs = 0;
 	bool any = false;
-	u32 map = 0;
 	void *entry;
 
 	while (gfn <= last && kvm_vmi_map_next(layer, gfn, &run_first, &run_last, &entry) &&
 	       run_first <= last) {
-		u32 run = kvm_vmi_run_map(layer, entry);
-
-		/* The gap before, or after the last run, is fully writable. */
-		if (run_first > gfn && any && map != KVM_VMI_WRITE_ALL)
+		/* The gap before, or after the last run, is not restricted. */
+		if (run_first > gfn && any && !kvm_vmi_is_all(all))
 			return false;
 		if (run_first > gfn) {
 			any = true;
-			map = KVM_VMI_WRITE_ALL;
+			all = KVM_VMI_ACCESS_ALL;
 		}
-		if ((run && run != KVM_VMI_WRITE_ALL) || (any && run != map) ||
+		run = KVM_VMI_ACCESS_ALL;
+		kvm_vmi_merge_run(layer, entry, &run);
+		if ((run.write && run.write != KVM_VMI_WRITE_ALL) ||
+		    (any && (run.write != all.write || run.rights != all.rights)) ||
 		    ++runs > KVM_VMI_HUGE_RUNS)
 			return false;
 		any = true;
-		map = run;
+		all = run;
 		gfn = run_last + 1;
 	}
-	return gfn > last || !any || map == KVM_VMI_WRITE_ALL;
+	return gfn > last || !any || kvm_vmi_is_all(all);
 }
 
 /*
@@ -168,7 +213,7 @@ static bool kvm_vmi_hugepage_allowed(struct kvm_vmi *vmi, gfn_t first, gfn_t las
 			  kvm_vmi_uniform(&vmi->layers[l], first, last);
 	if (allowed)
 		allowed = !kvm_vmi_has_alias(vmi, first, last) &&
-			  !kvm_vmi_is_open(vmi, first, last) &&
+			  !kvm_vmi_is_open(vmi, first, last, KVM_VMI_OPEN_ANY) &&
 			  !kvm_vmi_is_stepped(vmi, first, last);
 	rcu_read_unlock();
 	return allowed;
@@ -180,6 +225,9 @@ int __kvm_vmi_max_level(struct kvm *kvm, const struct kvm_page_fault *fault, gfn
 	struct kvm_vmi *vmi = kvm->arch.vmi;
 
 	lockdep_assert_held(&kvm->mmu_lock);
+	/* Who makes a huge page of small ones has no fault that would be stale. */
+	if (!fault && READ_ONCE(vmi->map_seq) & 1)
+		return PG_LEVEL_4K;
 	for (; level > PG_LEVEL_4K; level--) {
 		gfn_t first = gfn_round_for_level(gfn, level);
 		gfn_t last = first + KVM_PAGES_PER_HPAGE(level) - 1;

@@ -234,14 +234,20 @@ bool kvm_vmi_stricter(const struct kvm_vmi_speaker *a, const struct kvm_vmi_spea
 }
 
 /*
+ * @mask: sub-pages that are written
+ * @right: or the right that is used, KVM_VMI_RIGHT_*
+ * @kind: KVM_VMI_ACTION_*
  * @legal: what can be carried out: another action counts as its rule's default; 0 to
  *	take actions as they are
+ * @map: sub-pages that may be written
  */
 struct kvm_vmi_search {
 	unsigned int first_layer;
 	unsigned int last_layer;
 	u32 mask;
 	u32 legal;
+	u32 right;
+	unsigned int kind;
 	u32 map;
 	struct kvm_vmi_speaker best;
 };
@@ -271,12 +277,13 @@ static bool kvm_vmi_speaker_of(struct kvm_vmi *vmi, gfn_t gfn, void *arg)
 			if (s.flags & KVM_VMI_RULE_DISARMED)
 				continue;
 			search->map &= owners[i].write;
-			if (!(~owners[i].write & search->mask))
+			if (!(~owners[i].write & search->mask) &&
+			    !(~owners[i].rights & search->right))
 				continue;
 			s.rule = e->id;
 			s.layer = l;
 			s.action = s.flags & KVM_VMI_RULE_MONITOR ?
-				   KVM_VMI_ALLOW : READ_ONCE(e->action[KVM_VMI_ACTION_WRITE]);
+				   KVM_VMI_ALLOW : READ_ONCE(e->action[search->kind]);
 			s.dflt = READ_ONCE(e->dflt);
 			s.cookie = READ_ONCE(e->cookie);
 			if (search->legal && s.action != KVM_VMI_ALLOW &&
@@ -343,6 +350,28 @@ u32 kvm_vmi_look_layer(struct kvm_vmi *vmi, unsigned int layer, gfn_t gfn, u32 m
 	struct kvm_vmi_search search = { layer, layer, mask };
 
 	return kvm_vmi_search(vmi, gfn, &search, ret);
+}
+
+/**
+ * kvm_vmi_look_right - who denies a right of a whole frame
+ * @vmi: the VM, with kvm->srcu held for its aliases
+ * @gfn: the frame
+ * @right: KVM_VMI_RIGHT_*
+ * @kind: KVM_VMI_ACTION_*
+ * @ret: the strictest rule in force that does; its rule is 0 if none does
+ *
+ * Context: any
+ * Return: does one?
+ */
+bool kvm_vmi_look_right(struct kvm_vmi *vmi, gfn_t gfn, u32 right, unsigned int kind,
+			struct kvm_vmi_speaker *ret)
+{
+	struct kvm_vmi_search search = {
+		.last_layer = KVM_VMI_NR_LAYERS - 1, .right = right, .kind = kind,
+	};
+
+	kvm_vmi_search(vmi, gfn, &search, ret);
+	return ret->rule;
 }
 
 /**

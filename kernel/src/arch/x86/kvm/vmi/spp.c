@@ -293,7 +293,7 @@ static bool kvm_vmi_spp_usable(struct kvm_vmi *vmi, gfn_t gfn)
  * kvm_vmi_may_arm - may the SPTE of a frame have the CPU check its sub-pages?
  * @vcpu: the vCPU
  * @sp: where the SPTE goes
- * @gfn: the frame, to which kvm_vmi_may_write() has said no
+ * @gfn: the frame, which may not be written as a whole
  *
  * Elsewhere than in the TDP MMU a SPTE may stand for L2's, or rely on write
  * protection to see dirty pages.
@@ -391,6 +391,7 @@ int kvm_vmi_handle_spp(struct kvm_vcpu *vcpu, gpa_t gpa, bool miss)
 	kvm_vmi_look(vmi, gpa_to_gfn(gpa), kvm_vmi_subpages(offset_in_page(gpa), 1),
 		     &state->speaker);
 	state->gpa = gpa;
+	state->fetch = 0;
 	state->error_code = PFERR_GUEST_FINAL_MASK | PFERR_PRESENT_MASK | PFERR_WRITE_MASK;
 	return kvm_vmi_handle_fault(vcpu, gpa, NULL, 0);
 }

@@ -367,11 +367,20 @@ static bool kvm_vmi_step_grant(struct kvm_vcpu *vcpu)
 static void kvm_vmi_step_withdraw(struct kvm_vmi *vmi)
 {
 	unsigned int i, nr = vmi->step.nr;
+	gfn_t first = U64_MAX, last = 0;
+
+	for (i = 0; i < nr; i++) {
+		first = min(first, vmi->step.gfn[i]);
+		last = max(last, vmi->step.gfn[i]);
+	}
 
 	mutex_lock(&vmi->lock);
+	/* Else a huge page could be made of one that is still writable. */
+	kvm_vmi_bracket_start(vmi->kvm, first, last);
 	WRITE_ONCE(vmi->step.nr, 0);
 	for (i = 0; i < nr; i++)
 		kvm_vmi_zap_run(vmi, vmi->step.gfn[i], vmi->step.gfn[i], false);
+	kvm_vmi_bracket_end(vmi->kvm);
 	mutex_unlock(&vmi->lock);
 }
 

@@ -57,7 +57,8 @@ static u32 kvm_vmi_legal(struct kvm_vcpu *vcpu, const struct kvm_vmi_violation *
 
 	if (kvm_vmi_may_exit(vcpu, v))
 		legal |= BIT(KVM_VMI_EXIT);
-	if (v->flags & KVM_VMI_V_VECTORING || v->kind == KVM_VMI_UNEMULATABLE)
+	if ((v->flags & KVM_VMI_V_VECTORING && v->kind != KVM_VMI_FETCH) ||
+	    v->kind == KVM_VMI_UNEMULATABLE)
 		return kvm_vmi_can_step(vcpu) ? legal | BIT(KVM_VMI_ALLOW) : legal;
 	legal |= BIT(KVM_VMI_ALLOW);
 	if (v->kind == KVM_VMI_WRITE && !(v->flags & KVM_VMI_V_NESTED))
@@ -265,8 +266,8 @@ int __kvm_vmi_page_fault(struct kvm_vcpu *vcpu, struct kvm_page_fault *fault)
 	struct kvm_vmi *vmi = vcpu->kvm->arch.vmi;
 
 	/* Writes to no memory, or to read-only memory, are the VMM's to see. */
-	if (fault->rsvd || !fault->slot ||
-	    fault->slot->flags & (KVM_MEM_READONLY | KVM_MEMSLOT_INVALID))
+	if (fault->rsvd || !fault->slot || fault->slot->flags & KVM_MEMSLOT_INVALID ||
+	    (fault->slot->flags & KVM_MEM_READONLY && !fault->exec))
 		return RET_PF_CONTINUE;
 	if (unlikely(state->step.on) && !fault->prefetch) {
 		if (kvm_vmi_step_fault(vcpu, fault))
@@ -279,12 +280,21 @@ int __kvm_vmi_page_fault(struct kvm_vcpu *vcpu, struct kvm_page_fault *fault)
 	if (kvm_vmi_in_gap(vmi, &state->gap, fault->gfn, fault->gfn))
 		return RET_PF_CONTINUE;
 	if (!fault->write) {
-		kvm_vmi_find_gap(vmi, fault->gfn, &state->gap);
-		return RET_PF_CONTINUE;
+		if (!fault->exec || kvm_vmi_may_fetch(vcpu, fault)) {
+			kvm_vmi_find_gap(vmi, fault->gfn, &state->gap);
+			return RET_PF_CONTINUE;
+		}
+		/* It is mapped without that right. */
+		if (fault->prefetch)
+			return RET_PF_CONTINUE;
+		state->gpa = gfn_to_gpa(fault->gfn) | offset_in_page(fault->addr);
+		state->error_code = fault->error_code;
+		return RET_PF_VMI;
 	}
+	state->fetch = 0;
 	if (kvm_vmi_look(vmi, fault->gfn, kvm_vmi_subpages(offset_in_page(fault->addr), 1),
 			 &state->speaker) == KVM_VMI_WRITE_ALL ||
-	    kvm_vmi_is_open(vmi, fault->gfn, fault->gfn)) {
+	    kvm_vmi_is_open(vmi, fault->gfn, fault->gfn, KVM_VMI_OPEN_WRITE)) {
 		kvm_vmi_find_gap(vmi, fault->gfn, &state->gap);
 		return RET_PF_CONTINUE;
 	}
@@ -395,6 +405,18 @@ int kvm_vmi_settle(struct kvm_vcpu *vcpu, const struct kvm_vmi_speaker *first, v
 	return kvm_vmi_emulate(vcpu, insn, insn_len);
 }
 
+/* The linear address of a fault, if it can be known. */
+static void kvm_vmi_find_gva(struct kvm_vcpu *vcpu, gpa_t cr2_or_gpa)
+{
+	struct kvm_vcpu_vmi *state = &vcpu->arch.vmi;
+
+	state->gva_valid = !vcpu->arch.mmu->root_role.direct && !is_guest_mode(vcpu);
+	if (state->gva_valid)
+		state->gva = cr2_or_gpa;
+	else if (!state->walk)
+		state->gva_valid = kvm_x86_call(get_fault_gva)(vcpu, (unsigned long *)&state->gva);
+}
+
 /**
  * kvm_vmi_handle_fault - settle a fault that kvm_vmi_page_fault() took over
  * @vcpu: the vCPU
@@ -418,7 +440,11 @@ int kvm_vmi_handle_fault(struct kvm_vcpu *vcpu, gpa_t cr2_or_gpa, void *insn, in
 	state->walk = state->error_code & PFERR_GUEST_PAGE_MASK;
 	state->cr2_or_gpa = cr2_or_gpa;
 
-	if (kvm_vmi_is_open(vmi, gfn, gfn) || kvm_vmi_must_wait(vcpu))
+	if (state->fetch) {
+		kvm_vmi_find_gva(vcpu, cr2_or_gpa);
+		return kvm_vmi_handle_fetch(vcpu);
+	}
+	if (kvm_vmi_is_open(vmi, gfn, gfn, KVM_VMI_OPEN_WRITE) || kvm_vmi_must_wait(vcpu))
 		return 1;
 	if (kvm_vmi_step_again(vcpu, state->gpa, state->walk) && kvm_vmi_step(vcpu, state->gpa))
 		return 1;
@@ -427,10 +453,6 @@ int kvm_vmi_handle_fault(struct kvm_vcpu *vcpu, gpa_t cr2_or_gpa, void *insn, in
 			!mtree_empty(&vmi->layers[KVM_VMI_LAYER_DAEMON].map)))
 		return kvm_vmi_emulate(vcpu, insn, insn_len);
 
-	state->gva_valid = !vcpu->arch.mmu->root_role.direct && !is_guest_mode(vcpu);
-	if (state->gva_valid)
-		state->gva = cr2_or_gpa;
-	else if (!state->walk)
-		state->gva_valid = kvm_x86_call(get_fault_gva)(vcpu, (unsigned long *)&state->gva);
+	kvm_vmi_find_gva(vcpu, cr2_or_gpa);
 	return kvm_vmi_settle(vcpu, &s, insn, insn_len);
 }

@@ -297,7 +297,10 @@ void kvm_vmi_load_spp(struct kvm_vcpu *vcpu);
 void kvm_vmi_serve_step(struct kvm_vcpu *vcpu);
 bool __kvm_vmi_exited(struct kvm_vcpu *vcpu);
 void __kvm_vmi_stop_step(struct kvm_vcpu *vcpu);
-bool __kvm_vmi_may_write(struct kvm_vcpu *vcpu, gfn_t gfn);
+unsigned int kvm_vmi_restrict(struct kvm_vcpu *vcpu, union kvm_mmu_page_role role, gfn_t gfn,
+			      unsigned int access, bool *ret_may_write);
+unsigned int __kvm_vmi_restrict_split(struct kvm *kvm, union kvm_mmu_page_role role, gfn_t gfn,
+				      unsigned int access);
 int kvm_vmi_handle_fault(struct kvm_vcpu *vcpu, gpa_t cr2_or_gpa, void *insn, int insn_len);
 int __kvm_vmi_max_level(struct kvm *kvm, const struct kvm_page_fault *fault, gfn_t gfn,
 			int level);
@@ -412,13 +415,27 @@ static __always_inline bool kvm_vmi_in_gap(struct kvm_vmi *vmi, const struct kvm
 	return gap->first <= first && last <= gap->last && gap->seq == READ_ONCE(vmi->map_seq);
 }
 
-/* May a SPTE that maps @gfn be writable?  mmu_lock held. */
-static __always_inline bool kvm_vmi_may_write(struct kvm_vcpu *vcpu, gfn_t gfn)
+extern bool kvm_vmi_splits_exec;
+
+/* A vendor's module says what its CPU can, or goes. */
+static inline void kvm_vmi_set_splits_exec(bool can)
 {
-	if (!kvm_vmi_active(vcpu->kvm))
-		return true;
-	return kvm_vmi_in_gap(vcpu->kvm->arch.vmi, &vcpu->arch.vmi.gap, gfn, gfn) ||
-	       __kvm_vmi_may_write(vcpu, gfn);
+	WRITE_ONCE(kvm_vmi_splits_exec, can);
+}
+
+/* Might the map restrict a SPTE that maps @gfn?  See kvm_vmi_restrict().  mmu_lock held. */
+static __always_inline bool kvm_vmi_may_restrict(struct kvm_vcpu *vcpu, gfn_t gfn)
+{
+	return kvm_vmi_active(vcpu->kvm) &&
+	       !kvm_vmi_in_gap(vcpu->kvm->arch.vmi, &vcpu->arch.vmi.gap, gfn, gfn);
+}
+
+/* The ACC_* of @access that a SPTE may have which a huge one is split into. */
+static __always_inline unsigned int kvm_vmi_restrict_split(struct kvm *kvm,
+							   union kvm_mmu_page_role role,
+							   gfn_t gfn, unsigned int access)
+{
+	return kvm_vmi_active(kvm) ? __kvm_vmi_restrict_split(kvm, role, gfn, access) : access;
 }
 
 /* Does the CPU consult the table while this vCPU runs L1? */
@@ -570,11 +587,33 @@ bool kvm_vmi_speaker(struct kvm_vmi *vmi, gfn_t gfn, u32 mask, struct kvm_vmi_sp
 u32 kvm_vmi_look(struct kvm_vmi *vmi, gfn_t gfn, u32 mask, struct kvm_vmi_speaker *ret);
 u32 kvm_vmi_look_layer(struct kvm_vmi *vmi, unsigned int layer, gfn_t gfn, u32 mask,
 		       struct kvm_vmi_speaker *ret);
+bool kvm_vmi_look_right(struct kvm_vmi *vmi, gfn_t gfn, u32 right, unsigned int kind,
+			struct kvm_vmi_speaker *ret);
 bool kvm_vmi_lets_frame(struct kvm_vmi *vmi, unsigned int layer, gfn_t gfn, u32 legal);
 void kvm_vmi_count(struct kvm_vmi *vmi, const struct kvm_vmi_speaker *s, u32 counters);
 
+/* ---- rights.c ---- */
+
+u64 kvm_vmi_exec_features(void);
+bool kvm_vmi_can_enforce(u32 rights);
+unsigned int kvm_vmi_restrict_rights(union kvm_mmu_page_role role, u32 rights,
+				     unsigned int access);
+bool kvm_vmi_may_fetch(struct kvm_vcpu *vcpu, const struct kvm_page_fault *fault);
+int kvm_vmi_handle_fetch(struct kvm_vcpu *vcpu);
+
 /* ---- reader.c ---- */
 
+/**
+ * struct kvm_vmi_access - what may be done to a frame
+ * @write: sub-pages that may be written
+ * @rights: KVM_VMI_RIGHT_*
+ */
+struct kvm_vmi_access {
+	u32 write;
+	u32 rights;
+};
+
+struct kvm_vmi_access kvm_vmi_access(struct kvm_vmi *vmi, gfn_t gfn);
 u32 kvm_vmi_write_map(struct kvm_vmi *vmi, gfn_t gfn);
 bool kvm_vmi_find_gap(struct kvm_vmi *vmi, gfn_t gfn, struct kvm_vmi_gap *ret);
 
@@ -634,8 +673,15 @@ void kvm_vmi_recheck_maps(struct kvm *kvm);
 void kvm_vmi_open_init(struct kvm_vmi *vmi);
 void kvm_vmi_open_destroy(struct kvm_vmi *vmi);
 void kvm_vmi_close_pages(struct kvm_vmi *vmi, gfn_t first, gfn_t last);
+/* What of a page is open. */
+#define KVM_VMI_OPEN_WRITE	BIT(0)
+#define KVM_VMI_OPEN_KERNEL	BIT(1)	/* fetches in kernel mode */
+#define KVM_VMI_OPEN_USER	BIT(2)	/* fetches in user mode */
+#define KVM_VMI_OPEN_ANY	(KVM_VMI_OPEN_WRITE | KVM_VMI_OPEN_KERNEL | KVM_VMI_OPEN_USER)
+
 u32 kvm_vmi_open_page(struct kvm_vmi *vmi, gfn_t gfn, u32 legal, unsigned int layer);
-bool kvm_vmi_is_open(struct kvm_vmi *vmi, gfn_t first, gfn_t last);
+int kvm_vmi_open_fetch(struct kvm_vmi *vmi, gfn_t gfn, unsigned int what, u64 changes);
+bool kvm_vmi_is_open(struct kvm_vmi *vmi, gfn_t first, gfn_t last, unsigned int what);
 
 /* ---- step.c ---- */
 
@@ -790,7 +836,23 @@ static inline int kvm_vmi_handle_fault(struct kvm_vcpu *vcpu, gpa_t cr2_or_gpa, 
 	return -EIO;
 }
 
-static inline bool kvm_vmi_may_write(struct kvm_vcpu *vcpu, gfn_t gfn) { return true; }
+static inline bool kvm_vmi_may_restrict(struct kvm_vcpu *vcpu, gfn_t gfn) { return false; }
+static inline void kvm_vmi_set_splits_exec(bool can) {}
+
+static inline unsigned int kvm_vmi_restrict(struct kvm_vcpu *vcpu,
+					    union kvm_mmu_page_role role, gfn_t gfn,
+					    unsigned int access, bool *ret_may_write)
+{
+	return access;
+}
+
+static inline unsigned int kvm_vmi_restrict_split(struct kvm *kvm,
+						  union kvm_mmu_page_role role, gfn_t gfn,
+						  unsigned int access)
+{
+	return access;
+}
+
 static inline bool kvm_vmi_spp_loaded(struct kvm_vcpu *vcpu) { return false; }
 
 static inline bool kvm_vmi_may_arm(struct kvm_vcpu *vcpu, struct kvm_mmu_page *sp, gfn_t gfn)
