@@ -7,13 +7,14 @@
 #include <inttypes.h>
 
 #include "bus.h"
+#include "denied.h"
 #include "format.h"
 #include "verb.h"
 
 static bool arg_page_table;
 static const char *arg_rules, *arg_mode;
-static const char *arg_name, *arg_gpa, *arg_length, *arg_write, *arg_action, *arg_default,
-	*arg_on_reset;
+static const char *arg_name, *arg_gpa, *arg_length, *arg_write, *arg_execute, *arg_action,
+	*arg_default, *arg_on_reset;
 
 /* The options that are strings of the rule, under the rule's own keys. */
 static const struct {
@@ -21,8 +22,8 @@ static const struct {
 	const char **value;
 } rule_options[] = {
 	{ "name", &arg_name },	   { "gpa", &arg_gpa },		{ "length", &arg_length },
-	{ "write", &arg_write },   { "action", &arg_action },	{ "default", &arg_default },
-	{ "on-reset", &arg_on_reset },
+	{ "write", &arg_write },   { "execute", &arg_execute },	{ "action", &arg_action },
+	{ "default", &arg_default }, { "on-reset", &arg_on_reset },
 };
 
 static const struct option_row options[] = {
@@ -31,7 +32,10 @@ static const struct option_row options[] = {
 	{ .name = "gpa", .value = "ADDRESS", .help = "first byte, a guest physical address (0x...)",
 	  .string = &arg_gpa },
 	{ .name = "length", .value = "SIZE", .help = "bytes, like 128, 4K, 2M", .string = &arg_length },
-	{ .name = "write", .value = "deny", .help = "what is denied", .string = &arg_write },
+	{ .name = "write", .value = "deny", .help = "writes are denied", .string = &arg_write },
+	{ .name = "execute", .value = "WHO",
+	  .help = "who may execute: none, user, kernel or both (the default)",
+	  .string = &arg_execute },
 	{ .name = "action", .value = "VERDICT",
 	  .help = "what a violation gets: deny (the default), allow, skip, kill or exit",
 	  .string = &arg_action },
@@ -170,8 +174,8 @@ static enum merlon_exit get_text(char **ret)
 		return need_option("gpa");
 	if (!arg_length)
 		return need_option("length");
-	if (!arg_write)
-		return need_option("write");
+	if (!arg_write && !arg_execute)
+		return need_option("write=deny or --execute");
 	return build_text(ret) < 0 ? fail_memory() : MERLON_EXIT_OK;
 }
 
@@ -216,11 +220,12 @@ static void print_rule(struct json_object *rule, const char *title)
 	say("%s: rule ", title);
 	say_in(SHADE_BOLD, "%s", json_get_string(rule, "name", "?"));
 	say(arg_dry_run ? " would be set" : " is set");
-	say(": gpa %s length %s, %" PRIu64 " frame%s, engine %s, write -> %s (%s)\n",
+	say(": gpa %s length %s, %" PRIu64 " frame%s, engine %s, ",
 	    json_get_string(rule, "gpa", "?"),
 	    format_size(json_get_u64(rule, "length", 0), size), frames, frames == 1 ? "" : "s",
-	    json_get_string(rule, "engine", "?"), json_get_string(rule, "action", "?"),
-	    json_get_string(rule, "mode", "enforce"));
+	    json_get_string(rule, "engine", "?"));
+	say_denied(rule);
+	say(" (%s)\n", json_get_string(rule, "mode", "enforce"));
 }
 
 static enum merlon_exit print_report(const char *text, struct json_object *vm)
@@ -294,6 +299,7 @@ const struct verb verb_protect = {
 	.help = "Set rules of a VM",
 	.details = "One rule by options:\n"
 		   "  merlon protect web-1 --name=idt --gpa=0x1e0000 --length=4K --write=deny\n"
+		   "  merlon protect web-1 --name=heap --gpa=0x8000000 --length=2M --execute=user\n"
 		   "or those of a file, all or none; the file's \"match\" is ignored:\n"
 		   "  merlon protect web-1 --rules=linux-kernel.json\n"
 		   "They are in force when merlon returns, and end with the VM.",

@@ -3,6 +3,7 @@
 #include <inttypes.h>
 
 #include "bus.h"
+#include "denied.h"
 #include "engine.h"
 #include "format.h"
 #include "verb.h"
@@ -127,7 +128,8 @@ static void print_rule(struct json_object *rule)
 		say_in(SHADE_BAD, "orphan rule %" PRIu64, json_get_u64(rule, "id", 0));
 	if (gpa)
 		say("  gpa %s length %s", gpa, format_size(json_get_u64(rule, "length", 0), size));
-	say("  write -> %s", json_get_string(rule, "action", "?"));
+	say("  ");
+	say_denied(rule);
 	say("  %s, ", json_get_string(rule, "mode", "?"));
 	say_in(armed ? SHADE_GOOD : SHADE_BAD, armed ? "armed" : "disarmed");
 	say("  on-reset %s  engine %s\n", json_get_string(rule, "on-reset", "?"),

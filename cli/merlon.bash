@@ -57,6 +57,7 @@ _merlon()
 		return
 		;;
 	--write) words=deny ;;
+	--execute) words='none user kernel both' ;;
 	--action) words='deny allow skip kill exit' ;;
 	--default) words='deny allow kill' ;;
 	--on-reset) words='disarm keep kill' ;;

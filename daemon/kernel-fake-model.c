@@ -187,6 +187,13 @@ static int replace_range(struct fake_vm *vm, const struct kvm_vmi_range *range)
 	return add_range(vm, range);
 }
 
+/* Of an Intel CPU with mode-based execute control, if it has the feature at all. */
+static bool can_enforce(const struct fake_model *model, uint32_t rights)
+{
+	return rights == KVM_VMI_RIGHT_ALL ||
+	       (rights & KVM_VMI_RIGHT_READ && model->abi >= FAKE_ABI_EXECUTE);
+}
+
 int fake_set_access(const struct fake_model *model, struct fake_vm *vm,
 		    const struct kvm_vmi_range *ranges, size_t n)
 {
@@ -195,8 +202,10 @@ int fake_set_access(const struct fake_model *model, struct fake_vm *vm,
 	if (!n || n > KVM_VMI_MAX_BATCH)
 		return -EINVAL;
 	for (size_t i = 0; i < n; i++) {
-		if (!ranges[i].nr || ranges[i].rights != KVM_VMI_RIGHT_ALL)
+		if (!ranges[i].nr || ranges[i].rights & ~KVM_VMI_RIGHT_ALL)
 			return -EINVAL;
+		if (!can_enforce(model, ranges[i].rights))
+			return -EOPNOTSUPP;
 		if (ranges[i].gfn >= limit || ranges[i].nr > limit - ranges[i].gfn)
 			return -ERANGE;
 		if (!fake_rule(vm, ranges[i].rule))

@@ -21,6 +21,9 @@ struct fake_vm {
 	size_t n_ranges;
 };
 
+/* The first &fake_model.abi that knows who may execute. */
+#define FAKE_ABI_EXECUTE 4
+
 struct fake_model {
 	struct fake_vm *vms;			/* sorted by id */
 	size_t n_vms;

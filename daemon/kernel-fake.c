@@ -211,12 +211,16 @@ static int op_caps(struct kernel *k, struct kvm_vmi_caps *ret)
 	*ret = (struct kvm_vmi_caps) {
 		.features = KVM_VMI_CAP_WRITE | KVM_VMI_CAP_SUBPAGE_SW | KVM_VMI_CAP_TDP |
 			    KVM_VMI_CAP_TDP_MMU |
-			    (f->model.hardware ? KVM_VMI_CAP_SUBPAGE_HW : 0),
+			    (f->model.hardware ? KVM_VMI_CAP_SUBPAGE_HW : 0) |
+			    (f->model.abi >= FAKE_ABI_EXECUTE ?
+			     KVM_VMI_CAP_EXEC | KVM_VMI_CAP_EXEC_USER |
+			     KVM_VMI_CAP_EXEC_KERNEL : 0),
 		.verdicts = 1U << KVM_VMI_DENY | 1U << KVM_VMI_ALLOW | 1U << KVM_VMI_SKIP |
 			    1U << KVM_VMI_KILL |
 			    (f->model.abi >= 2 ? 1U << KVM_VMI_EXIT : 0),
 		.kinds = 1U << KVM_VMI_WRITE | 1U << KVM_VMI_WALK | 1U << KVM_VMI_KVM |
-			 1U << KVM_VMI_UNEMULATABLE,
+			 1U << KVM_VMI_UNEMULATABLE |
+			 (f->model.abi >= FAKE_ABI_EXECUTE ? 1U << KVM_VMI_FETCH : 0),
 		.vendor = KVM_VMI_VENDOR_INTEL,
 		.abi = f->model.abi,
 		.admission = f->model.admission,

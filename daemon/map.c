@@ -54,3 +54,21 @@ int map_split(uint32_t rule, uint64_t gpa, uint64_t length,
 		ret[n++] = range(rule, last, 1, writable(0, tail));
 	return n;
 }
+
+int map_rule(uint32_t id, const struct rule *rule, struct kvm_vmi_range ret[static MAP_MAX_RANGES])
+{
+	int n;
+
+	if (!rule->write_deny) {
+		if (!rule->length || !map_whole_frames(rule->gpa, rule->length))
+			return -EINVAL;
+		ret[0] = range(id, rule->gpa >> MAP_PAGE_SHIFT, rule->length >> MAP_PAGE_SHIFT,
+			       KVM_VMI_WRITE_ALL);
+		n = 1;
+	} else {
+		n = map_split(id, rule->gpa, rule->length, ret);
+	}
+	for (int i = 0; i < n; i++)
+		ret[i].rights = KVM_VMI_RIGHT_READ | rule->execute;
+	return n;
+}

@@ -11,6 +11,8 @@
 
 #include <linux/kvm_vmi.h>
 
+#include "rule.h"
+
 #define MAP_PAGE_SHIFT		12
 #define MAP_PAGE_SIZE		(1ULL << MAP_PAGE_SHIFT)
 #define MAP_SUBPAGE_SIZE	(1ULL << KVM_VMI_SUBPAGE_SHIFT)
@@ -30,6 +32,16 @@
  */
 int map_split(uint32_t rule, uint64_t gpa, uint64_t length,
 	      struct kvm_vmi_range ret[static MAP_MAX_RANGES]);
+
+/**
+ * map_rule() - ranges of a rule
+ * @id: for the ranges
+ * @rule: as it was parsed
+ * @ret: the ranges in order; untouched on failure
+ *
+ * Return: how many ranges, 1 to MAP_MAX_RANGES; -EINVAL
+ */
+int map_rule(uint32_t id, const struct rule *rule, struct kvm_vmi_range ret[static MAP_MAX_RANGES]);
 
 /* Frames that a run of bytes touches; @length is not 0. */
 static inline uint64_t map_frames(uint64_t gpa, uint64_t length)

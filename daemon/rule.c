@@ -16,6 +16,7 @@
 /* No CPU has more than 52 bits of physical address. */
 #define GPA_LIMIT (UINT64_C(1) << 52)
 #define SUBPAGE_SIZE (UINT64_C(1) << KVM_VMI_SUBPAGE_SHIFT)
+#define FRAME_SIZE (UINT64_C(4096))
 
 /* As much of a wrong value as an error repeats. */
 #define GOT_MAX 40
@@ -35,7 +36,7 @@ enum access_word { UNSAID, ALLOW, DENY };
 struct draft {
 	struct rule rule;
 	bool has_name, has_gpa, has_length, has_on_reset;
-	int write, action, dflt, on_reset;
+	int write, execute, action, dflt, on_reset;
 	int ignored;			/* words with one legal value */
 };
 
@@ -281,7 +282,8 @@ static int parse_match(struct parse *p, const char *path, struct json_object *v,
 static const struct word words_write[] = { { "allow", ALLOW }, { "deny", DENY }, {} };
 static const struct word words_read[] = { { "allow", ALLOW }, { "deny", NOT_BUILT }, {} };
 static const struct word words_execute[] = {
-	{ "both", ALLOW }, { "user", NOT_BUILT }, { "kernel", NOT_BUILT }, { "none", NOT_BUILT }, {}
+	{ "both", RULE_EXECUTE_BOTH }, { "user", KVM_VMI_RIGHT_EXEC_USER },
+	{ "kernel", KVM_VMI_RIGHT_EXEC_KERNEL }, { "none", 0 }, {}
 };
 static const struct word words_action[] = {
 	{ "deny", KVM_VMI_DENY }, { "allow", KVM_VMI_ALLOW }, { "skip", KVM_VMI_SKIP },
@@ -311,7 +313,7 @@ static const struct field rule_fields[] = {
 	OTHER("offset", STRING | INT, PARSE_SIZE_EXPECTED, parse_not_built),
 	WORD("write", words_write, struct draft, write),
 	WORD("read", words_read, struct draft, ignored),
-	WORD("execute", words_execute, struct draft, ignored),
+	WORD("execute", words_execute, struct draft, execute),
 	WORD("action", words_action, struct draft, action),
 	WORD("default", words_default, struct draft, dflt),
 	OTHER("deadline-ms", INT, "milliseconds", parse_not_built),
@@ -448,6 +450,21 @@ static int check_range(struct parse *p, const char *path, const struct rule *rul
 		       SUBPAGE_SIZE, rule->gpa, rule->length, low, high - low);
 }
 
+/* Who may execute is said of whole frames. */
+static int fail_frames(struct parse *p, const char *path, const struct rule *rule)
+{
+	uint64_t low = rule->gpa & ~(FRAME_SIZE - 1);
+	uint64_t high = (rule->gpa + rule->length + FRAME_SIZE - 1) & ~(FRAME_SIZE - 1);
+	char sub[PATH_MAX_LEN];
+
+	snprintf(sub, sizeof(sub), "%s/%s", path, rule->gpa % FRAME_SIZE ? "gpa" : "length");
+	return fail_at(p, policy_locate(p->text, p->len, sub, NULL, NULL), sub, -EINVAL,
+		       "expected whole frames of %" PRIu64 " bytes with \"execute\", got gpa 0x%"
+		       PRIx64 " length 0x%" PRIx64 "; the frames around it are gpa 0x%" PRIx64
+		       " length 0x%" PRIx64,
+		       FRAME_SIZE, rule->gpa, rule->length, low, high - low);
+}
+
 static int parse_rule(struct parse *p, const char *path, struct json_object *o,
 		      const struct policy *policy, struct rule *ret)
 {
@@ -455,6 +472,7 @@ static int parse_rule(struct parse *p, const char *path, struct json_object *o,
 		.action = KVM_VMI_DENY,
 		.dflt = KVM_VMI_DENY,
 		.on_reset = policy->on_reset,
+		.execute = RULE_EXECUTE_BOTH,
 	};
 	int r;
 
@@ -470,13 +488,17 @@ static int parse_rule(struct parse *p, const char *path, struct json_object *o,
 		return fail_missing(p, path, "the key \"gpa\"");
 	if (!d.has_length)
 		return fail_missing(p, path, "the key \"length\"");
-	if (d.write != DENY)
-		return fail_missing(p, path, "something that is denied (\"write\": \"deny\")");
+	if (d.write != DENY && d.execute == RULE_EXECUTE_BOTH)
+		return fail_missing(p, path, "something that is denied (\"write\": \"deny\", or "
+				    "\"execute\": \"none\", \"user\" or \"kernel\")");
 	r = check_range(p, path, &d.rule);
 	if (r < 0)
 		return r;
+	if (d.execute != RULE_EXECUTE_BOTH && (d.rule.gpa | d.rule.length) % FRAME_SIZE)
+		return fail_frames(p, path, &d.rule);
 
-	d.rule.write_deny = true;
+	d.rule.write_deny = d.write == DENY;
+	d.rule.execute = (uint32_t)d.execute;
 	d.rule.action = (enum kvm_vmi_verdict)d.action;
 	d.rule.dflt = (enum kvm_vmi_verdict)d.dflt;
 	d.rule.on_reset = (enum kvm_vmi_on_reset)d.on_reset;
@@ -626,6 +648,7 @@ int rule_to_json(const struct rule *rule, char **ret)
 	    json_add_hex(o, "gpa", rule->gpa) < 0 ||
 	    json_add_u64(o, "length", rule->length) < 0 ||
 	    json_add_string(o, "write", rule->write_deny ? "deny" : "allow") < 0 ||
+	    json_add_string(o, "execute", merlon_execute_name(rule->execute)) < 0 ||
 	    json_add_string(o, "action", merlon_verdict_name(rule->action)) < 0 ||
 	    json_add_string(o, "default", merlon_verdict_name(rule->dflt)) < 0 ||
 	    json_add_string(o, "on-reset", merlon_on_reset_name(rule->on_reset)) < 0 ||

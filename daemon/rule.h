@@ -15,6 +15,8 @@
 
 #include "api/names.h"
 
+#define RULE_EXECUTE_BOTH	(KVM_VMI_RIGHT_EXEC_KERNEL | KVM_VMI_RIGHT_EXEC_USER)
+
 /**
  * struct rule - what one rule asks for, every default filled in
  * @name: 1 to MERLON_NAME_MAX characters of [A-Za-z0-9_.:-], never "" and never
@@ -26,7 +28,9 @@
  * @dflt: KVM_VMI_DENY, KVM_VMI_ALLOW or KVM_VMI_KILL, in place of an action
  *	that is illegal for a violation
  * @on_reset: enum kvm_vmi_on_reset (the policy's, unless the rule has its own)
- * @write_deny: writes are denied; so far true of every rule that parses
+ * @write_deny: writes are denied
+ * @execute: who may execute: all bits of RULE_EXECUTE_BOTH, one, or none.  Whole frames
+ *	only, if not both.  At least this or @write_deny denies something
  * @page_table: page walks are served silently
  * @monitor: the text's "mode" is "monitor": report, always allow
  */
@@ -38,6 +42,7 @@ struct rule {
 	enum kvm_vmi_verdict dflt;
 	enum kvm_vmi_on_reset on_reset;
 	bool write_deny;
+	uint32_t execute;
 	bool page_table;
 	bool monitor;
 };

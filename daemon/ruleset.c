@@ -21,6 +21,10 @@ static struct kvm_vmi_rule kernel_rule(const struct vm *vm, const struct vm_rule
 	};
 
 	k.action[KVM_VMI_ACTION_WRITE] = (uint8_t)r->rule.action;
+	/* A fetch is nothing to step over, nor for the VMM to carry out. */
+	k.action[KVM_VMI_ACTION_FETCH] = (uint8_t)(r->rule.action == KVM_VMI_SKIP ||
+						   r->rule.action == KVM_VMI_EXIT ?
+						   r->rule.dflt : r->rule.action);
 	return k;
 }
 
@@ -35,6 +39,7 @@ static void rule_from_kernel(struct vm_rule *r, const struct kvm_vmi_rule *k)
 		.dflt = k->dflt ? (enum kvm_vmi_verdict)k->dflt : KVM_VMI_DENY,
 		.on_reset = (enum kvm_vmi_on_reset)k->on_reset,
 		.write_deny = true,
+		.execute = RULE_EXECUTE_BOTH,
 		.page_table = k->flags & KVM_VMI_RULE_PAGE_TABLE,
 		.monitor = k->flags & KVM_VMI_RULE_MONITOR,
 	};
@@ -49,6 +54,9 @@ static int check_limits(const struct manager *m, const struct vm *vm, const stru
 		return bus_fault(reterr, MERLON_E_LIMITS_EXCEEDED,
 				 "%zu rules in one call; at most %u", n, RULESET_MAX_RULES);
 	for (size_t i = 0; i < n; i++) {
+		/* Who may execute costs the same for any number of pages. */
+		if (!rules[i].write_deny)
+			continue;
 		if (rules[i].length > RULESET_MAX_BYTES)
 			bytes = RULESET_MAX_BYTES;
 		bytes += rules[i].length;
@@ -67,6 +75,30 @@ static int check_limits(const struct manager *m, const struct vm *vm, const stru
 				 "All VMs together would have more than %u rules",
 				 RULESET_MAX_TOTAL);
 	return 0;
+}
+
+/* What this host's CPU can keep a guest from. */
+static int check_execute(const struct manager *m, const struct rule *rule, sd_bus_error *reterr)
+{
+	uint64_t feature;
+
+	switch (rule->execute) {
+	case RULE_EXECUTE_BOTH:
+		return 0;
+	case KVM_VMI_RIGHT_EXEC_USER:
+		feature = KVM_VMI_CAP_EXEC_USER;
+		break;
+	case KVM_VMI_RIGHT_EXEC_KERNEL:
+		feature = KVM_VMI_CAP_EXEC_KERNEL;
+		break;
+	default:
+		feature = KVM_VMI_CAP_EXEC;
+	}
+	if (m->caps.features & feature)
+		return 0;
+	return bus_fault(reterr, MERLON_E_NOT_SUPPORTED,
+			 "Rule '%s': this host cannot enforce execute '%s'; merlon probe tells "
+			 "what it can", rule->name, merlon_execute_name(rule->execute));
 }
 
 static int check_rule(const struct manager *m, const struct vm *vm, const struct rule *rule,
@@ -88,13 +120,14 @@ static int check_rule(const struct manager *m, const struct vm *vm, const struct
 		return bus_fault(reterr, MERLON_E_NOT_SUPPORTED,
 				 "Rule '%s': this kernel does not do action '%s'", rule->name,
 				 merlon_verdict_name(rule->action));
-	if (!(m->caps.features & KVM_VMI_CAP_WRITE) ||
-	    (!map_whole_frames(rule->gpa, rule->length) &&
-	     !(m->caps.features & (KVM_VMI_CAP_SUBPAGE_SW | KVM_VMI_CAP_SUBPAGE_HW))))
+	if (rule->write_deny &&
+	    (!(m->caps.features & KVM_VMI_CAP_WRITE) ||
+	     (!map_whole_frames(rule->gpa, rule->length) &&
+	      !(m->caps.features & (KVM_VMI_CAP_SUBPAGE_SW | KVM_VMI_CAP_SUBPAGE_HW)))))
 		return bus_fault(reterr, MERLON_E_NOT_SUPPORTED,
 				 "Rule '%s': this kernel cannot deny writes to %s", rule->name,
 				 m->caps.features & KVM_VMI_CAP_WRITE ? "parts of pages" : "pages");
-	return 0;
+	return check_execute(m, rule, reterr);
 }
 
 int ruleset_check_vm(const struct vm *vm, sd_bus_error *reterr)
@@ -133,6 +166,10 @@ static int describe_rule(struct json_object *o, const struct vm_rule *r,
 		e = json_add_u64(o, "frames", map_frames(r->rule.gpa, r->rule.length));
 	if (e >= 0 && !r->orphan)
 		e = json_add_string(o, "engine", rule_engine(r, engine));
+	if (e >= 0 && !r->orphan)
+		e = json_add_string(o, "write", r->rule.write_deny ? "deny" : "allow");
+	if (e >= 0 && !r->orphan)
+		e = json_add_string(o, "execute", merlon_execute_name(r->rule.execute));
 	if (e >= 0)
 		e = json_add_string(o, "mode", r->rule.monitor ? "monitor" : "enforce");
 	if (e >= 0)
@@ -202,8 +239,7 @@ static int apply(struct kernel *k, const struct vm *vm, const struct vm_rule *ru
 		return -ENOMEM;
 	for (size_t i = 0; i < n; i++) {
 		batch[i] = kernel_rule(vm, &rules[i]);
-		r = map_split(rules[i].id, rules[i].rule.gpa, rules[i].rule.length,
-			      &ranges[n_ranges]);
+		r = map_rule(rules[i].id, &rules[i].rule, &ranges[n_ranges]);
 		if (r < 0)
 			return r;
 		n_ranges += (size_t)r;

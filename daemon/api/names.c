@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* The tables of names.h as functions. */
+#include <assert.h>
 #include <linux/kvm_vmi.h>
 
 #include "api/names.h"
@@ -141,6 +142,12 @@ const char *merlon_degraded_hint(const char *value)
 #define X(number, word) [number] = word,
 static const char *const verdicts[] = { MERLON_VERDICTS(X) };
 static const char *const accesses[] = { MERLON_ACCESSES(X) };
+/* By the two bits of who may. */
+static const char *const executes[] = { "none", "kernel", "user", "both" };
+
+static_assert(KVM_VMI_RIGHT_EXEC_KERNEL == 1U << 1 && KVM_VMI_RIGHT_EXEC_USER == 1U << 2,
+	      "the words of executes[]");
+
 static const char *const on_resets[] = { MERLON_ON_RESETS(X) };
 static const char *const admissions[] = { MERLON_ADMISSIONS(X) };
 static const char *const engines[] = { MERLON_ENGINES(X) };
@@ -172,6 +179,11 @@ const char *merlon_access_name(unsigned int kind)
 const char *merlon_on_reset_name(unsigned int on_reset)
 {
 	return word_of(on_resets, ARRAY_SIZE(on_resets), on_reset);
+}
+
+const char *merlon_execute_name(unsigned int rights)
+{
+	return word_of(executes, ARRAY_SIZE(executes), rights >> 1);
 }
 
 const char *merlon_admission_name(unsigned int admission)

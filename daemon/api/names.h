@@ -298,6 +298,8 @@ const char *merlon_degraded_hint(const char *value);
 const char *merlon_verdict_name(unsigned int verdict);
 const char *merlon_access_name(unsigned int kind);
 const char *merlon_on_reset_name(unsigned int on_reset);
+/* Of KVM_VMI_RIGHT_EXEC_*: who may. */
+const char *merlon_execute_name(unsigned int rights);
 const char *merlon_admission_name(unsigned int admission);
 const char *merlon_engine_name(unsigned int engine);
 

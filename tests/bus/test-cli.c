@@ -190,6 +190,17 @@ static void protect_by_file(void)
 	ran(&r, 0, "", "the VMM may be asked");
 	run_merlon(&r, "unprotect", WEB, "asks-vmm", NULL);
 	ran(&r, 0, "", "and not any more");
+	run_merlon(&r, "protect", WEB, "--name=heap", "--gpa=0x4000000", "--length=1G",
+		   "--execute=user", NULL);
+	ran(&r, 0, "execute user only -> deny", "a gigabyte that user mode alone may execute");
+	run_merlon(&r, "status", WEB, NULL);
+	ran(&r, 0, "execute user only -> deny", "status says so");
+	ok(startswith(fake("write 17 0x4000000 8"), "ok allowed"), "it may be written");
+	run_merlon(&r, "unprotect", WEB, "heap", NULL);
+	ran(&r, 0, "", "and executed by all again");
+	run_merlon(&r, "protect", WEB, "--name=x", "--gpa=0x3080", "--length=4K", "--execute=none",
+		   NULL);
+	ran(&r, 2, "--gpa: expected whole frames", "execution is of whole frames");
 	run_merlon(&r, "protect", WEB, "--name=x", "--gpa=0xffffffffff000", "--length=4K",
 		   "--write=deny", NULL);
 	ran(&r, 2, "", "beyond the guest's physical addresses");

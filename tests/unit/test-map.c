@@ -84,4 +84,28 @@ static void refused(_unused_ void **state)
 	assert_false(map_whole_frames(0x1000, 0x80));
 }
 
-UNIT_MAIN(T(one_frame), T(several_frames), T(every_place_in_three_frames), T(refused))
+static void rules_of_pages(_unused_ void **state)
+{
+	struct rule rule = { .gpa = 0x10000, .length = 1ULL << 30, .execute = KVM_VMI_RIGHT_EXEC_USER };
+	struct kvm_vmi_range r[MAP_MAX_RANGES];
+
+	assert_int_equal(map_rule(7, &rule, r), 1);
+	assert_int_equal(r[0].rule, 7);
+	assert_int_equal(r[0].gfn, 0x10);
+	assert_int_equal(r[0].nr, 1 << 18);
+	assert_int_equal(r[0].write, KVM_VMI_WRITE_ALL);
+	assert_int_equal(r[0].rights, KVM_VMI_RIGHT_READ | KVM_VMI_RIGHT_EXEC_USER);
+	rule.write_deny = true;
+	assert_int_equal(map_rule(7, &rule, r), 1);
+	assert_int_equal(r[0].write, 0);
+	assert_int_equal(r[0].rights, KVM_VMI_RIGHT_READ | KVM_VMI_RIGHT_EXEC_USER);
+	rule.length = 0x1080;
+	rule.execute = RULE_EXECUTE_BOTH;
+	assert_int_equal(map_rule(7, &rule, r), 2);
+	assert_int_equal(r[1].rights, KVM_VMI_RIGHT_ALL);
+	rule.write_deny = false;
+	rule.execute = 0;
+	assert_int_equal(map_rule(7, &rule, r), -EINVAL);
+}
+
+UNIT_MAIN(T(rules_of_pages), T(one_frame), T(several_frames), T(every_place_in_three_frames), T(refused))

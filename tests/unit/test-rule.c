@@ -56,6 +56,7 @@ static void one_rule_with_defaults(_unused_ void **state)
 	assert_int_equal(r.dflt, KVM_VMI_DENY);
 	assert_int_equal(r.on_reset, KVM_VMI_RESET_DISARM);
 	assert_true(r.write_deny);
+	assert_int_equal(r.execute, RULE_EXECUTE_BOTH);
 	assert_false(r.page_table);
 	assert_false(r.monitor);
 }
@@ -82,6 +83,31 @@ static void asks_the_vmm(_unused_ void **state)
 
 	assert_int_equal(r.action, KVM_VMI_EXIT);
 	assert_int_equal(r.dflt, KVM_VMI_ALLOW);
+}
+
+static void who_may_execute(_unused_ void **state)
+{
+	struct rule r = one("{\"name\":\"r\"," PLACE ",\"execute\":\"user\"}");
+
+	assert_false(r.write_deny);
+	assert_int_equal(r.execute, KVM_VMI_RIGHT_EXEC_USER);
+	r = one("{" GOOD ",\"execute\":\"none\"}");
+	assert_true(r.write_deny);
+	assert_int_equal(r.execute, 0);
+	r = one("{\"name\":\"r\"," PLACE ",\"write\":\"allow\",\"execute\":\"kernel\"}");
+	assert_false(r.write_deny);
+	assert_int_equal(r.execute, KVM_VMI_RIGHT_EXEC_KERNEL);
+	refuses("{\"name\":\"r\"," PLACE ",\"execute\":\"both\"}",
+		"f:1:1: expected something that is denied (\"write\": \"deny\", or "
+		"\"execute\": \"none\", \"user\" or \"kernel\"), got none");
+	refuses("{\"name\":\"r\",\"gpa\":\"0x1080\",\"length\":\"4K\",\"execute\":\"user\"}",
+		"f:1:19: /gpa: expected whole frames of 4096 bytes with \"execute\", got gpa "
+		"0x1080 length 0x1000; the frames around it are gpa 0x1000 length 0x2000");
+	refuses("{\"name\":\"r\",\"gpa\":\"0x1000\",\"length\":128,\"execute\":\"none\"}",
+		"f:1:37: /length: expected whole frames of 4096 bytes with \"execute\", got gpa "
+		"0x1000 length 0x80; the frames around it are gpa 0x1000 length 0x1000");
+	refuses("{" GOOD ",\"execute\":\"all\"}",
+		"f:1:67: /execute: expected \"both\", \"user\", \"kernel\" or \"none\", got \"all\"");
 }
 
 static void a_policy(_unused_ void **state)
@@ -184,9 +210,11 @@ static void missing_keys(_unused_ void **state)
 	refuses("{\"name\":\"r\"}", "f:1:1: expected the key \"gpa\", got none");
 	refuses("{\"name\":\"r\",\"gpa\":\"0x0\"}", "f:1:1: expected the key \"length\", got none");
 	refuses("{\"rules\":[\n {\"name\":\"r\"," PLACE "}]}",
-		"f:2:2: /rules/0: expected something that is denied (\"write\": \"deny\"), got none");
+		"f:2:2: /rules/0: expected something that is denied (\"write\": \"deny\", or "
+		"\"execute\": \"none\", \"user\" or \"kernel\"), got none");
 	refuses("{\"name\":\"r\"," PLACE ",\"write\":\"allow\"}",
-		"f:1:1: expected something that is denied (\"write\": \"deny\"), got none");
+		"f:1:1: expected something that is denied (\"write\": \"deny\", or "
+		"\"execute\": \"none\", \"user\" or \"kernel\"), got none");
 	refuses("{\"version\":1,\"name\":\"p\"}", "f:1:1: expected the key \"rules\", got none");
 	refuses("{\"rules\":[]}", "f:1:10: /rules: expected at least one rule, got none");
 }
@@ -291,8 +319,6 @@ static void words_not_built_yet(_unused_ void **state)
 		      "f:2:7: /arm: \"boot\" is not supported here yet");
 	not_supported("{" GOOD ",\n\"read\":\"deny\"}",
 		      "f:2:8: /read: \"deny\" is not supported here yet");
-	not_supported("{" GOOD ",\n\"execute\":\"user\"}",
-		      "f:2:11: /execute: \"user\" is not supported here yet");
 	not_supported("{" GOOD ",\n\"action\":\"hold\"}",
 		      "f:2:10: /action: \"hold\" is not supported here yet");
 	not_supported("{" GOOD ",\n\"deadline-ms\":50}",
@@ -389,10 +415,10 @@ static void round_trip(_unused_ void **state)
 	assert_string_equal(a.name, b.name);
 	assert_true(a.gpa == b.gpa && a.length == b.length && a.action == b.action &&
 		    a.dflt == b.dflt && a.on_reset == b.on_reset && a.write_deny == b.write_deny &&
-		    a.page_table == b.page_table && a.monitor == b.monitor);
+		    a.execute == b.execute && a.page_table == b.page_table && a.monitor == b.monitor);
 }
 
-UNIT_MAIN(T(one_rule_with_defaults), T(one_rule_with_everything), T(asks_the_vmm),
+UNIT_MAIN(T(one_rule_with_defaults), T(one_rule_with_everything), T(asks_the_vmm), T(who_may_execute),
 	  T(a_policy), T(order_does_not_matter), T(sizes), T(what_json_c_lets_through),
 	  T(unknown_keys), T(missing_keys), T(not_an_object), T(words), T(names), T(ranges),
 	  T(words_not_built_yet), T(limits), T(garbage), T(labels_are_escaped), T(round_trip))

@@ -58,8 +58,9 @@ static void fill(struct vm_table *t)
 	vm->next_rule = 9;
 	rule = vm_add_rule(vm, 3);
 	rule->rule = (struct rule) {
-		.name = "idt", .gpa = 0x1e0f80, .length = 256, .action = KVM_VMI_SKIP,
+		.name = "idt", .gpa = 0x1e0000, .length = 8192, .action = KVM_VMI_SKIP,
 		.dflt = KVM_VMI_KILL, .on_reset = KVM_VMI_RESET_KEEP, .write_deny = true,
+		.execute = KVM_VMI_RIGHT_EXEC_USER,
 		.page_table = true, .monitor = true,
 	};
 	rule = vm_add_rule(vm, 8);
@@ -88,7 +89,8 @@ static void round_trip(_unused_ void **state)
 	assert_string_equal(a->name, b->name);
 	assert_true(a->gpa == b->gpa && a->length == b->length && a->action == b->action &&
 		    a->dflt == b->dflt && a->on_reset == b->on_reset &&
-		    a->write_deny == b->write_deny && a->page_table == b->page_table &&
+		    a->write_deny == b->write_deny && a->execute == b->execute &&
+		    a->page_table == b->page_table &&
 		    a->monitor == b->monitor);
 	vm_table_done(&t);
 	vm_table_done(&back);
@@ -174,7 +176,7 @@ static void impossible(_unused_ void **state)
 	replaced("\"next-rule\":9", "\"next-rule\":0");
 	replaced("\"next-rule\":9", "\"next-rule\":99999999");
 	replaced("\"idt\"", "\"\"");
-	replaced("0x1e0f80", "0x1e0f81");
+	replaced("0x1e0000", "0x1e0f81");
 	replaced("skip", "hold");
 }
 

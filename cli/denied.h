@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What a rule denies, in words, as the verbs status and protect both print it. */
+#ifndef MERLON_CLI_DENIED_H
+#define MERLON_CLI_DENIED_H
+
+#include "util/json.h"
+
+/**
+ * say_denied() - "write, execute none -> deny"; no newline
+ * @rule: as the daemon lists it; a merlond that knows writes alone does not say so
+ */
+void say_denied(struct json_object *rule);
+
+#endif
