@@ -32,16 +32,17 @@ KVM_NOSPP_TESTS := $(addprefix $(KVM_TEST_DIR)/kvm_nospp_,pml_test eptad_test td
 LAB_kvm_nospp_pml_test := intel --append kvm_intel.spp=1 --append kvm_intel.pml=0
 LAB_kvm_nospp_eptad_test := intel --append kvm_intel.spp=1 --append kvm_intel.eptad=0
 LAB_kvm_nospp_tdp_mmu_test := intel --append kvm_intel.spp=1 --append kvm.tdp_mmu=0
-# Where the CPU does not tell fetches of user mode from the kernel's.
-KVM_ONEX_TESTS := $(addprefix $(KVM_TEST_DIR)/kvm_onex_,mbec_test gmet_test)
-LAB_kvm_onex_mbec_test := intel --append kvm_intel.mbec=0
-LAB_kvm_onex_gmet_test := amd --append kvm_amd.gmet=0
+# Who may execute: where the CPU does not tell user mode from the kernel; by the older MMU.
+KVM_EXECUTE_TESTS := $(addprefix $(KVM_TEST_DIR)/kvm_execute_,mbec_test gmet_test tdp_mmu_test)
+LAB_kvm_execute_mbec_test := intel --append kvm_intel.mbec=0
+LAB_kvm_execute_gmet_test := amd --append kvm_amd.gmet=0
+LAB_kvm_execute_tdp_mmu_test := --append kvm.tdp_mmu=0
 # Where L1 is offered posted interrupts; and an L2 runs while its pages are protected.
 LAB_kvm_apicv_test := --smp 2 --append kvm_intel.enable_apicv=1
 
-CHECK_kvm += $(KVM_TEST) $(KVM_SPP_TEST) $(KVM_NOSPP_TESTS) $(KVM_ONEX_TESTS) $(KVM_APICV_TEST)
+CHECK_kvm += $(KVM_TEST) $(KVM_SPP_TEST) $(KVM_NOSPP_TESTS) $(KVM_EXECUTE_TESTS) $(KVM_APICV_TEST)
 
-kvm-test: $(KVM_TEST) $(KVM_SMP_TEST) $(KVM_SPP_TEST) $(KVM_NOSPP_TESTS) $(KVM_ONEX_TESTS) \
+kvm-test: $(KVM_TEST) $(KVM_SMP_TEST) $(KVM_SPP_TEST) $(KVM_NOSPP_TESTS) $(KVM_EXECUTE_TESTS) \
 	  $(KVM_APICV_TEST)
 .PHONY: kvm-test
 
@@ -78,5 +79,5 @@ $(KVM_TEST_DIR)/%.c.o: tests/kvm/%.c $(KVM_TEST_HEADERS) tests/kvm/build.mk
 $(KVM_TEST): $(KVM_TEST_OBJECTS)
 	$(call quiet,LINK,$@)$(CC) -static -no-pie -s $(KVM_TEST_OBJECTS) $(LIBBPF_LIBS) -lpthread -o $@
 
-$(KVM_SMP_TEST) $(KVM_SPP_TEST) $(KVM_NOSPP_TESTS) $(KVM_ONEX_TESTS) $(KVM_APICV_TEST): $(KVM_TEST)
+$(KVM_SMP_TEST) $(KVM_SPP_TEST) $(KVM_NOSPP_TESTS) $(KVM_EXECUTE_TESTS) $(KVM_APICV_TEST): $(KVM_TEST)
 	$(Q)ln -f $< $@

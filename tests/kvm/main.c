@@ -50,9 +50,9 @@ static char *const usual[] = {
 static char *const usual_smp[] = { "baseline", "write", "step", "execute" };
 static char *const usual_apicv[] = { "nestedwrite" };
 /* On a host that is told to have the CPU check sub-pages, but cannot; and on one that can. */
-static char *const usual_nospp[] = { "nospp", "engine", "write", "survive", "execute" };
-/* With one right to execute for user mode and the kernel. */
-static char *const usual_onex[] = { "execute", "nested" };
+static char *const usual_nospp[] = { "nospp", "engine", "write", "survive" };
+/* Who may execute, on a host that lacks something for it, or does it another way. */
+static char *const usual_execute[] = { "execute", "nested" };
 static char *const usual_spp[] = {
 	"spp", "engine", "write", "instructions", "verdict", "event", "walk", "unemulatable",
 	"step", "kvmwrite", "nested", "hypervisor", "nestedwrite", "survive", "map", "reset",
@@ -66,7 +66,7 @@ static void usage(FILE *to)
 		"       kvm_smp_test: the same with what needs several CPUs as default\n"
 		"       kvm_spp_test: with what a host with kvm_intel.spp=1 is to show\n"
 		"       kvm_nospp_..._test: the same of a host that lacks something for it\n"
-		"       kvm_onex_..._test: with a CPU that has one right to execute for all\n"
+		"       kvm_execute_..._test: who may execute, where something for it is missing\n"
 		"       kvm_apicv_test: with what needs posted interrupts\n"
 		"  --list           print the names of all cases\n"
 		"  --seed=N         repeat a run; 0 = by the clock (default 1)\n"
@@ -119,8 +119,8 @@ int main(int argc, char **argv)
 		return tap_run(suites, argv + optind, argc - optind);
 	if (strstr(basename(argv[0]), "smp"))
 		return tap_run(suites, usual_smp, ARRAY_SIZE(usual_smp));
-	if (strstr(basename(argv[0]), "onex"))
-		return tap_run(suites, usual_onex, ARRAY_SIZE(usual_onex));
+	if (strstr(basename(argv[0]), "execute"))
+		return tap_run(suites, usual_execute, ARRAY_SIZE(usual_execute));
 	if (strstr(basename(argv[0]), "nospp"))
 		return tap_run(suites, usual_nospp, ARRAY_SIZE(usual_nospp));
 	if (strstr(basename(argv[0]), "spp"))
