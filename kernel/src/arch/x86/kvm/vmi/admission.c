@@ -10,7 +10,7 @@
 #include <linux/sched/signal.h>
 #include <linux/spinlock.h>
 
-#include "vmi/vmi.h"
+#include "vmi/internal.h"
 #include "vmi/trace.h"
 
 static DEFINE_SPINLOCK(kvm_vmi_admission_lock);

@@ -12,7 +12,7 @@
 
 #include "mmu.h"
 #include "mmu/mmu_internal.h"
-#include "vmi/vmi.h"
+#include "vmi/internal.h"
 #include "../../../../virt/kvm/kvm_mm.h"
 
 static struct interval_tree_node *kvm_vmi_first_slot(struct kvm_memslots *slots,

@@ -15,7 +15,7 @@
 #include "mmu.h"
 #include "mmu/page_track.h"
 #include "pmu.h"
-#include "vmi/vmi.h"
+#include "vmi/internal.h"
 #include "vmi/trace.h"
 #include "x86.h"
 

@@ -8,7 +8,7 @@
  */
 #include "mmu.h"
 #include "mmu/spte.h"
-#include "vmi/vmi.h"
+#include "vmi/internal.h"
 #include "vmi/trace.h"
 
 /**

@@ -11,7 +11,7 @@
 #include "kvm_emulate.h"
 #include "mmu.h"
 #include "regs.h"
-#include "vmi/vmi.h"
+#include "vmi/internal.h"
 #include "vmi/trace.h"
 #include "x86.h"
 

@@ -10,7 +10,7 @@
 #include <linux/bitops.h>
 
 #include "kvm_emulate.h"
-#include "vmi/vmi.h"
+#include "vmi/internal.h"
 #include "x86.h"
 
 /* The bytes of an instruction, and the next one to look at. */

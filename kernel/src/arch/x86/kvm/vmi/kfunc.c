@@ -15,7 +15,7 @@
 #include <linux/init.h>
 
 #include "mmu.h"
-#include "vmi/vmi.h"
+#include "vmi/internal.h"
 
 /* A private copy of a batch, or an error. */
 static void *kvm_vmi_copy_batch(const void *items, u32 size, u32 item)

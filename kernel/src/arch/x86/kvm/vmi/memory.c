@@ -7,7 +7,7 @@
 #include <linux/mm.h>
 #include <linux/sched/mm.h>
 
-#include "vmi/vmi.h"
+#include "vmi/internal.h"
 
 /* Bytes of one call. */
 #define KVM_VMI_READ_MAX	SZ_64K

@@ -27,7 +27,7 @@
  * will be.  What is waited for is the answer to an interrupt of the host, which
  * neither guest nor VMM can hold up.
  */
-#include "vmi/vmi.h"
+#include "vmi/internal.h"
 
 /**
  * kvm_vmi_recheck_maps - what is mapped for the CPU must be looked at anew

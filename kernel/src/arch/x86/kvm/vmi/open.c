@@ -11,7 +11,7 @@
 
 #include "mmu.h"
 #include "mmu/mmu_internal.h"
-#include "vmi/vmi.h"
+#include "vmi/internal.h"
 
 #define KVM_VMI_OPEN_TIME	HZ
 

@@ -14,7 +14,7 @@
 #include <linux/init.h>
 #include <linux/string.h>
 
-#include "vmi/vmi.h"
+#include "vmi/internal.h"
 
 #define KVM_VMI_OPS_NAME_LEN	16
 

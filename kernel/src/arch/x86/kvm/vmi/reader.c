@@ -9,7 +9,7 @@
  */
 #include "mmu.h"
 #include "mmu/mmu_internal.h"
-#include "vmi/vmi.h"
+#include "vmi/internal.h"
 
 #define KVM_VMI_ACCESS_ALL \
 	((struct kvm_vmi_access){ .write = KVM_VMI_WRITE_ALL, .rights = KVM_VMI_RIGHT_ALL })

@@ -8,7 +8,7 @@
 #include <linux/completion.h>
 #include <linux/jiffies.h>
 
-#include "vmi/vmi.h"
+#include "vmi/internal.h"
 #include "msrs.h"
 #include "x86.h"
 

@@ -3,7 +3,7 @@
  * KVM virtual machine introspection: what a reset by the VMM is, and what it does
  * to the rules.
  */
-#include "vmi/vmi.h"
+#include "vmi/internal.h"
 #include "vmi/trace.h"
 #include "x86.h"
 

@@ -14,7 +14,7 @@
 #include "mmu.h"
 #include "mmu/mmu_internal.h"
 #include "mmu/spte.h"
-#include "vmi/vmi.h"
+#include "vmi/internal.h"
 #include "x86.h"
 
 #define KVM_VMI_RIGHT_EXEC	(KVM_VMI_RIGHT_EXEC_KERNEL | KVM_VMI_RIGHT_EXEC_USER)

@@ -5,7 +5,7 @@
  */
 #include <linux/slab.h>
 
-#include "vmi/vmi.h"
+#include "vmi/internal.h"
 
 /* Longest deadline that a rule may ask for, milliseconds. */
 #define KVM_VMI_DEADLINE_MS_MAX		10000

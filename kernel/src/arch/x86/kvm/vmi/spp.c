@@ -27,7 +27,7 @@
 #include "mmu/page_track.h"
 #include "mmu/spte.h"
 #include "mmu/tdp_mmu.h"
-#include "vmi/vmi.h"
+#include "vmi/internal.h"
 #include "vmi/trace.h"
 
 #define KVM_VMI_SPPT_LEVELS	4

@@ -9,7 +9,7 @@
 #include <linux/string.h>
 #include <linux/uaccess.h>
 
-#include "vmi/vmi.h"
+#include "vmi/internal.h"
 
 /* The one rule of the layer. */
 #define KVM_VMI_SUBPAGE_RULE	1

@@ -8,7 +8,7 @@
  */
 #include "mmu.h"
 #include "mmu/mmu_internal.h"
-#include "vmi/vmi.h"
+#include "vmi/internal.h"
 #include "vmi/trace.h"
 #include "x86.h"
 

@@ -12,7 +12,7 @@
 #include <linux/sched/mm.h>
 #include <linux/sched/signal.h>
 
-#include "vmi/vmi.h"
+#include "vmi/internal.h"
 #include "cpuid.h"
 
 #define CREATE_TRACE_POINTS

@@ -12,7 +12,7 @@
 #include <linux/uaccess.h>
 
 #include "mmu.h"
-#include "vmi/vmi.h"
+#include "vmi/internal.h"
 #include "vmi/trace.h"
 
 static void kvm_vmi_report_write(struct kvm_vmi *vmi, const struct kvm_vmi_speaker *s, u64 gpa,
