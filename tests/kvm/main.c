@@ -37,7 +37,9 @@ static const struct test_suite *const suites[] = {
 	&suite_spp,
 	&suite_nospp,
 	&suite_differential,
+	&suite_subpages,
 	&suite_vmm,
+	&suite_layers,
 	NULL
 };
 
@@ -45,7 +47,8 @@ static const struct test_suite *const suites[] = {
 static char *const usual[] = {
 	"baseline", "write", "instructions", "verdict", "event", "walk", "unemulatable",
 	"step", "execute", "kvmwrite", "nested", "hypervisor", "nestedwrite", "survive", "map",
-	"badinput", "reset", "admission", "observe", "hammer", "engine", "vmm", "differential",
+	"badinput", "reset", "admission", "observe", "hammer", "engine", "subpages",
+	"vmm", "layers", "differential",
 };
 static char *const usual_smp[] = { "baseline", "write", "step", "execute" };
 static char *const usual_apicv[] = { "nestedwrite" };
@@ -55,8 +58,8 @@ static char *const usual_nospp[] = { "nospp", "engine", "write", "survive" };
 static char *const usual_execute[] = { "execute", "nested" };
 static char *const usual_spp[] = {
 	"spp", "engine", "write", "instructions", "verdict", "event", "walk", "unemulatable",
-	"step", "kvmwrite", "nested", "hypervisor", "nestedwrite", "survive", "map", "reset",
-	"hammer", "vmm", "differential",
+	"step", "execute", "kvmwrite", "nested", "hypervisor", "nestedwrite", "survive", "map",
+	"reset", "hammer", "subpages", "vmm", "layers", "differential",
 };
 
 static void usage(FILE *to)

@@ -31,5 +31,7 @@ extern const struct test_suite suite_spp;
 extern const struct test_suite suite_nospp;
 extern const struct test_suite suite_differential;
 extern const struct test_suite suite_vmm;
+extern const struct test_suite suite_subpages;
+extern const struct test_suite suite_layers;
 
 #endif /* KVM_TEST_SUITES_H */

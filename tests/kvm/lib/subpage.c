@@ -62,6 +62,23 @@ struct kvm_subpage_exit *subpage_exit(struct vcpu *vcpu)
 	return (void *)&vcpu->run->hw;
 }
 
+void check_exit(struct vcpu *v, const struct exit_match *m, const char *file, int line)
+{
+	const struct kvm_subpage_exit *e = subpage_exit(v);
+	struct kvm_regs regs;
+
+	vcpu_ioctl(v, KVM_GET_REGS, &regs);
+	if (e->gpa != m->gpa || e->kind != (m->kind ?: KVM_VMI_WRITE) ||
+	    (e->flags & m->flags) != m->flags || e->flags & m->not_flags ||
+	    (m->length && e->length != m->length) || e->legal != (m->legal ?: LEGAL_WRITE) ||
+	    e->verdict || regs.rip != v->cpu->insn ||
+	    (e->flags & KVM_SUBPAGE_EXIT_GVA && e->gva % PAGE_SIZE != e->gpa % PAGE_SIZE))
+		tap_fail(file, line,
+			 "exit at %#llx gva %#llx kind %u flags %#x length %u legal %#x verdict %u rip %#llx (insn %#llx)",
+			 e->gpa, e->gva, e->kind, e->flags, e->length, e->legal, e->verdict,
+			 regs.rip, (unsigned long long)v->cpu->insn);
+}
+
 struct run subpage_answer(struct vcpu *vcpu, uint32_t verdict)
 {
 	subpage_exit(vcpu)->verdict = verdict;

@@ -39,6 +39,31 @@ struct kvm_subpage_exit *subpage_exit(struct vcpu *vcpu);
 			tap_abort();						\
 	} while (0)
 
+/* Of a store that neither delivers an event nor is L2's: what may be answered. */
+#define LEGAL_WRITE	(1U << KVM_VMI_DENY | 1U << KVM_VMI_ALLOW | 1U << KVM_VMI_SKIP)
+
+/**
+ * struct exit_match - what expect_told() compares
+ * @gpa: first denied byte, or where the access begins
+ * @kind: enum kvm_vmi_kind, 0 for a write
+ * @flags: that must be set
+ * @not_flags: that must not
+ * @length: of the access, 0 not to compare it
+ * @legal: answers, 0 for %LEGAL_WRITE
+ */
+struct exit_match {
+	uint64_t gpa;
+	uint32_t kind;
+	uint32_t flags, not_flags;
+	uint32_t length;
+	uint32_t legal;
+};
+
+/* The last exit says so, of the instruction under test, and nothing is answered yet. */
+#define expect_told(v, ...) \
+	check_exit(v, &(struct exit_match){ __VA_ARGS__ }, __FILE__, __LINE__)
+void check_exit(struct vcpu *v, const struct exit_match *m, const char *file, int line);
+
 /** subpage_answer - answer the last exit and run on */
 struct run subpage_answer(struct vcpu *vcpu, uint32_t verdict);
 
