@@ -4,6 +4,7 @@
 #include <linux/capability.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -334,6 +335,35 @@ static void test_privilege(uintptr_t keep_bpf)
 	vm_free(vm);
 }
 
+/* Of a VM that was never protected, and of one that cannot be, there is nothing to clear. */
+static void test_clear_nothing(uintptr_t slots)
+{
+	const struct kvm_vmi_rule rule = { .id = 1 };
+	struct vm *vm;
+	uint64_t id;
+	unsigned int i;
+
+	vm = vmi_new(NULL, &id);
+	/* So many pairs that share memory that KVM does not keep track of them. */
+	for (i = 0; i < slots; i++) {
+		const struct kvm_userspace_memory_region region = {
+			.slot = 100 + i, .guest_phys_addr = 0x90000000 + i * PAGE_SIZE,
+			.memory_size = PAGE_SIZE,
+			.userspace_addr = (uintptr_t)vm_hva(vm, GUEST_ARENA),
+		};
+
+		require(!ioctl(vm->fd, KVM_SET_USER_MEMORY_REGION, &region), "slot %u", i);
+	}
+	expect_eq(-vmi_clear_rule(id, 1), ENOENT);
+	if (slots) {
+		expect_eq(-vmi_set_rules(id, &rule, 1), EOPNOTSUPP);
+		expect_eq(-vmi_clear_rule(id, 1), ENOENT);
+	}
+	expect_eq(vmi_clear_rule(id, 0), 0);
+	expect_lands(vm->vcpu[0], GUEST_ARENA);
+	vm_free(vm);
+}
+
 static const struct test_case cases[] = {
 	{ "ranges", test_ranges },
 	{ "last-frame", test_last_frame },
@@ -344,6 +374,8 @@ static const struct test_case cases[] = {
 	{ "admission-arguments", test_admission_arguments },
 	{ "no-privilege", test_privilege, 0 },
 	{ "cap-bpf-only", test_privilege, 1 },
+	{ "clear-nothing", test_clear_nothing, 0 },
+	{ "clear-impossible", test_clear_nothing, 100 },
 	{ }
 };
 

@@ -62,6 +62,8 @@ static void kvm_vmi_step_written(struct kvm_vcpu *vcpu, unsigned int frame)
 	u64 now;
 
 	kvm_vcpu_mark_page_dirty(vcpu, gfn);
+	/* Pairs with account_shadowed(): an SPTE is made of what was stored, or taken back. */
+	smp_mb();
 	if (tdp_enabled && !vcpu->kvm->arch.indirect_shadow_pages)
 		return;
 	for_each_set_bit(subpage, &changed, 32) {

@@ -424,6 +424,8 @@ static bool kvm_vmi_is_restricted(struct kvm_vmi_store *st)
 static int kvm_vmi_refuse(struct kvm_vcpu *vcpu, gpa_t gpa)
 {
 	vcpu->arch.vmi.gpa = gpa;
+	/* Whatever the fault was, this is a store. */
+	vcpu->arch.vmi.walk = false;
 	vcpu->arch.vmi.refused = true;
 	return X86EMUL_UNHANDLEABLE;
 }
@@ -625,18 +627,19 @@ bool kvm_vmi_decode(struct kvm_vcpu *vcpu, u32 *ret_len)
 	return true;
 }
 
-void __kvm_vmi_begin_emulation(struct kvm_vcpu *vcpu)
+bool __kvm_vmi_begin_emulation(struct kvm_vcpu *vcpu)
 {
 	struct kvm_vcpu_vmi *state = &vcpu->arch.vmi;
+	bool settled = false;
 
 	/* By the fault handler, which has filled in what is to be known. */
 	if (state->fresh) {
 		state->fresh = false;
-		return;
+		return false;
 	}
 	/* A fault of it has become an instruction to emulate after all. */
 	if (unlikely(state->step.on))
-		kvm_vmi_end_step(vcpu, KVM_VMI_STEP_FAULT);
+		settled = kvm_vmi_end_step(vcpu, KVM_VMI_STEP_FAULT);
 	state->nr_answers = 0;
 	state->pending = 0;
 	state->emulating = false;
@@ -645,6 +648,7 @@ void __kvm_vmi_begin_emulation(struct kvm_vcpu *vcpu)
 	state->denied = false;
 	state->once = false;
 	state->again = false;
+	return settled;
 }
 
 bool __kvm_vmi_task_switch_denied(struct kvm_vcpu *vcpu)

@@ -133,6 +133,7 @@ bool kvm_vmi_may_trap(struct kvm_vcpu *vcpu)
 {
 	struct x86_emulate_ctxt *ctxt = vcpu->arch.emulate_ctxt;
 	unsigned long rip = kvm_get_linear_rip(vcpu);
+	bool long_mode = is_64_bit_mode(vcpu);
 	struct x86_exception exception;
 	struct kvm_vmi_bytes b;
 	unsigned int nr, n;
@@ -140,11 +141,13 @@ bool kvm_vmi_may_trap(struct kvm_vcpu *vcpu)
 
 	/* It may end where the guest has no more mapped. */
 	for (nr = 0; nr < sizeof(data); nr += n) {
-		n = min(sizeof(data) - nr, PAGE_SIZE - offset_in_page(rip + nr));
-		if (ctxt->ops->fetch(ctxt, rip + nr, data + nr, n, &exception))
+		unsigned long from = long_mode ? rip + nr : (u32)(rip + nr);
+
+		n = min(sizeof(data) - nr, PAGE_SIZE - offset_in_page(from));
+		if (ctxt->ops->fetch(ctxt, from, data + nr, n, &exception))
 			break;
 	}
 	b.next = data;
 	b.end = data + nr;
-	return kvm_vmi_may_trap_insn(&b, is_64_bit_mode(vcpu));
+	return kvm_vmi_may_trap_insn(&b, long_mode);
 }

@@ -117,13 +117,10 @@ static u32 kvm_vmi_fetch_right(struct kvm_vcpu *vcpu, bool user)
 	return shadow_nx_mask ? KVM_VMI_RIGHT_EXEC : KVM_VMI_RIGHT_EXEC_KERNEL;
 }
 
-/* All that it takes for this fetch is open. */
-static bool kvm_vmi_is_fetch_open(struct kvm_vmi *vmi, gfn_t gfn, u32 right)
+/* All that it takes for this fetch is permitted, or open. */
+static bool kvm_vmi_lets_fetch(struct kvm_vmi *vmi, gfn_t gfn, u32 right)
 {
-	return (!(right & KVM_VMI_RIGHT_EXEC_KERNEL) ||
-		kvm_vmi_is_open(vmi, gfn, gfn, KVM_VMI_OPEN_KERNEL)) &&
-	       (!(right & KVM_VMI_RIGHT_EXEC_USER) ||
-		kvm_vmi_is_open(vmi, gfn, gfn, KVM_VMI_OPEN_USER));
+	return !(~kvm_vmi_access(vmi, gfn).rights & right);
 }
 
 /**
@@ -141,7 +138,7 @@ bool kvm_vmi_may_fetch(struct kvm_vcpu *vcpu, const struct kvm_page_fault *fault
 
 	if (!kvm_vmi_look_right(vmi, fault->gfn, right, KVM_VMI_ACTION_FETCH,
 				&state->speaker) ||
-	    kvm_vmi_is_fetch_open(vmi, fault->gfn, right))
+	    kvm_vmi_lets_fetch(vmi, fault->gfn, right))
 		return true;
 	state->fetch = right;
 	state->fetch_user = fault->user;
@@ -163,7 +160,7 @@ int kvm_vmi_handle_fetch(struct kvm_vcpu *vcpu)
 	gfn_t gfn = gpa_to_gfn(state->gpa);
 	struct kvm_vmi_violation v;
 
-	if (kvm_vmi_is_fetch_open(vmi, gfn, state->fetch) || kvm_vmi_must_wait(vcpu))
+	if (kvm_vmi_lets_fetch(vmi, gfn, state->fetch) || kvm_vmi_must_wait(vcpu))
 		return 1;
 
 	kvm_vmi_describe(vcpu, &v, KVM_VMI_FETCH, state->gpa);

@@ -290,6 +290,31 @@ static void kvm_vmi_step_put_pages(struct kvm_vmi_step *step)
 	}
 }
 
+/*
+ * Pin the frames.  Where that cannot be done to all that an earlier try has found, they may
+ * be others by now: then @gfn alone, at which it faults now.
+ */
+static bool kvm_vmi_step_pin_known(struct kvm_vcpu *vcpu, gfn_t gfn)
+{
+	struct kvm_vmi_step *step = &vcpu->kvm->arch.vmi->step;
+	struct kvm_vcpu_step *st = &vcpu->arch.vmi.step;
+	unsigned int i;
+
+	if (kvm_vmi_step_pin(vcpu))
+		return true;
+	kvm_vmi_step_put_pages(step);
+	for (i = 0; i < st->nr && st->frame[i].gfn != gfn; i++)
+		;
+	if (st->nr < 2 || i == st->nr)
+		return false;
+	st->frame[0] = st->frame[i];
+	st->nr = 1;
+	if (kvm_vmi_step_pin(vcpu))
+		return true;
+	kvm_vmi_step_put_pages(step);
+	return false;
+}
+
 /* Copy the frames as they are.  False if a page has gone again. */
 static bool kvm_vmi_step_copy(struct kvm_vcpu *vcpu)
 {
@@ -429,7 +454,7 @@ static u8 *kvm_vmi_step_alloc(struct kvm_vmi *vmi)
 }
 
 /* The vCPU is the owner.  False if nothing has come of it. */
-static bool kvm_vmi_begin_step(struct kvm_vcpu *vcpu)
+static bool kvm_vmi_begin_step(struct kvm_vcpu *vcpu, gfn_t gfn)
 {
 	struct kvm_vcpu_step *st = &vcpu->arch.vmi.step;
 	struct kvm_vmi *vmi = vcpu->kvm->arch.vmi;
@@ -440,8 +465,7 @@ static bool kvm_vmi_begin_step(struct kvm_vcpu *vcpu)
 		step->copy = kvm_vmi_step_alloc(vmi);
 	/* First, while the others run: here it may take long. */
 	memset(step->aside, 0, sizeof(step->aside));
-	if (!step->copy || !kvm_vmi_step_pin(vcpu)) {
-		kvm_vmi_step_put_pages(step);
+	if (!step->copy || !kvm_vmi_step_pin_known(vcpu, gfn)) {
 		kvm_vmi_open_gate(vcpu);
 		return false;
 	}
@@ -495,7 +519,7 @@ bool kvm_vmi_step(struct kvm_vcpu *vcpu, gpa_t gpa)
 		return false;
 	kvm_vmi_step_save_regs(vcpu);
 	vcpu->arch.vmi.step.again = true;
-	return !kvm_vmi_claim_gate(vcpu) || kvm_vmi_begin_step(vcpu);
+	return !kvm_vmi_claim_gate(vcpu) || kvm_vmi_begin_step(vcpu, gpa_to_gfn(gpa));
 }
 
 /* ---- its end ---- */

@@ -247,6 +247,10 @@ int kvm_vmi_unemulatable_from(struct kvm_vcpu *vcpu, gpa_t gpa, unsigned int lay
 			return 1;
 		case KVM_VMI_EXIT:
 			return kvm_vmi_leave(vcpu);
+		case KVM_VMI_OPENED:
+			/* In a second it may be stepped again. */
+			vcpu->arch.vmi.step.tries = 0;
+			return 1;
 		default:
 			return 1;
 		}
@@ -436,7 +440,8 @@ int kvm_vmi_handle_fault(struct kvm_vcpu *vcpu, gpa_t cr2_or_gpa, void *insn, in
 	gfn_t gfn = gpa_to_gfn(state->gpa);
 	struct kvm_vmi_speaker s = state->speaker;
 
-	__kvm_vmi_begin_emulation(vcpu);
+	if (__kvm_vmi_begin_emulation(vcpu))
+		return 1;
 	state->walk = state->error_code & PFERR_GUEST_PAGE_MASK;
 	state->cr2_or_gpa = cr2_or_gpa;
 

@@ -58,22 +58,19 @@ static void kvm_vmi_key_dec(void)
  * all of KVM's accesses to guest memory are within kvm->srcu.  A reader that
  * comes later sees @active, and is waited for by kvm_vmi.store_srcu.
  */
-static void kvm_vmi_do_activate(struct kvm_vmi *vmi)
+static int kvm_vmi_do_activate(struct kvm_vmi *vmi)
 {
 	struct kvm *kvm = vmi->kvm;
-	bool has_srcu;
 
 	guard(mutex)(&vmi->activate_lock);
 	if (vmi->ready)
-		return;
-
+		return 0;
+	if (init_srcu_struct(&vmi->store_srcu))
+		return -ENOMEM;
 	static_branch_inc(&kvm_vmi_key);
-	has_srcu = !init_srcu_struct(&vmi->store_srcu);
 
 	mutex_lock(&kvm->slots_lock);
 	mutex_lock(&vmi->lock);
-	if (!has_srcu)
-		WRITE_ONCE(vmi->unsupported, true);
 	WRITE_ONCE(vmi->active, !vmi->unsupported);
 	mutex_unlock(&vmi->lock);
 	if (vmi->active && !kvm_vmi_find_aliases(kvm)) {
@@ -86,11 +83,12 @@ static void kvm_vmi_do_activate(struct kvm_vmi *vmi)
 		kvm_vmi_key_dec();
 	synchronize_srcu(&kvm->srcu);
 	/* Nor one left that has seen it active for a moment. */
-	if (!vmi->active && has_srcu)
+	if (!vmi->active)
 		cleanup_srcu_struct(&vmi->store_srcu);
 	/* Pairs with kvm_vmi_activate(): @active is settled before @ready. */
 	smp_store_release(&vmi->ready, true);
 	wake_up_all(&vmi->activated);
+	return 0;
 }
 
 /*
@@ -101,6 +99,7 @@ static void kvm_vmi_activate_fn(struct work_struct *work)
 {
 	struct kvm_vmi *vmi = container_of(work, struct kvm_vmi, activate_work);
 
+	/* Without memory whoever waits is told to call again. */
 	kvm_vmi_do_activate(vmi);
 	kvm_put_kvm(vmi->kvm);
 }
@@ -112,15 +111,18 @@ static void kvm_vmi_activate_fn(struct work_struct *work)
  * For the VMM itself: whoever holds up the activation of VMs of his own must not fill
  * the workers that others' wait for.
  * Context: sleeps, no KVM lock held.
- * Return: 0; -EOPNOTSUPP for a VM that takes no map.
+ * Return: 0; -EOPNOTSUPP for a VM that takes no map; -ENOMEM.
  */
 int kvm_vmi_activate_here(struct kvm *kvm)
 {
 	struct kvm_vmi *vmi = kvm->arch.vmi;
+	int r;
 
 	if (READ_ONCE(vmi->unsupported))
 		return -EOPNOTSUPP;
-	kvm_vmi_do_activate(vmi);
+	r = kvm_vmi_do_activate(vmi);
+	if (r)
+		return r;
 	return READ_ONCE(vmi->active) ? 0 : -EOPNOTSUPP;
 }
 

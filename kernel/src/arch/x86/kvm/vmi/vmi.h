@@ -316,7 +316,7 @@ int kvm_vmi_subpages_max(struct kvm *kvm);
 int kvm_vmi_enable_subpages(struct kvm *kvm, const struct kvm_enable_cap *cap);
 int kvm_vmi_set_subpages(struct kvm *kvm, struct kvm_subpage __user *arg);
 int kvm_vmi_get_subpages(struct kvm *kvm, struct kvm_subpage __user *arg);
-void __kvm_vmi_begin_emulation(struct kvm_vcpu *vcpu);
+bool __kvm_vmi_begin_emulation(struct kvm_vcpu *vcpu);
 bool __kvm_vmi_task_switch_denied(struct kvm_vcpu *vcpu);
 bool __kvm_vmi_emulation_failed(struct kvm_vcpu *vcpu, int emulation_type, int *ret);
 bool __kvm_vmi_emulated_exception(struct kvm_vcpu *vcpu, int *ret);
@@ -460,11 +460,12 @@ static __always_inline int kvm_vmi_max_level(struct kvm *kvm,
 /*
  * An instruction begins to be emulated, or with @again goes on after the VMM has
  * served a device: what was said of the one before no longer counts.
+ *
+ * Return: true if there is nothing to emulate any more: a step has ended with an exception.
  */
-static __always_inline void kvm_vmi_begin_emulation(struct kvm_vcpu *vcpu, bool again)
+static __always_inline bool kvm_vmi_begin_emulation(struct kvm_vcpu *vcpu, bool again)
 {
-	if (kvm_vmi_active(vcpu->kvm) && !again)
-		__kvm_vmi_begin_emulation(vcpu);
+	return kvm_vmi_active(vcpu->kvm) && !again && __kvm_vmi_begin_emulation(vcpu);
 }
 
 /* What is being emulated reaches a device, or cannot begin again for another reason. */
@@ -550,7 +551,11 @@ static inline int kvm_vmi_get_subpages(struct kvm *kvm, struct kvm_subpage __use
 	return -ENOTTY;
 }
 
-static inline void kvm_vmi_begin_emulation(struct kvm_vcpu *vcpu, bool again) {}
+static inline bool kvm_vmi_begin_emulation(struct kvm_vcpu *vcpu, bool again)
+{
+	return false;
+}
+
 static inline bool kvm_vmi_task_switch_denied(struct kvm_vcpu *vcpu) { return false; }
 static inline void kvm_vmi_exempt(struct kvm_vcpu *vcpu, bool exempt) {}
 static inline int kvm_vmi_admission(struct kvm_vcpu *vcpu) { return 0; }
