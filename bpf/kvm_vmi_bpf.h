@@ -100,7 +100,9 @@ enum kvm_vmi_kind {
 struct kvm {
 	unsigned char vm_dead;
 };
-struct kvm_vcpu;
+struct kvm_vcpu {
+	int vcpu_id;
+};
 
 struct kvm_vmi_rule {
 	__u32 id;
@@ -125,6 +127,7 @@ struct kvm_vmi_rule_info {
 	__u64 opened;
 	__u64 kvm_writes;
 	__u64 stepped;
+	__u64 granted;
 };
 
 struct kvm_vmi_range {
@@ -240,6 +243,9 @@ extern int bpf_kvm_vmi_set_admission(u32 mode, u32 deadline_ms) __ksym __weak;
 extern int bpf_kvm_vmi_read(struct kvm *kvm, u64 gpa, void *buf, u32 buf__sz) __ksym __weak;
 extern int bpf_kvm_vmi_regs(struct kvm *kvm, u32 vcpu_id,
 			    struct kvm_vmi_regs *regs) __ksym __weak;
+
+/* For the violation callback of kvm_vmi_ops, of the vCPU that it is called for. */
+extern int bpf_kvm_vmi_grant(struct kvm_vcpu *vcpu) __ksym __weak;
 
 /*
  * kvm_vmi_with - do something with a VM, and put it back

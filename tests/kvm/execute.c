@@ -11,102 +11,14 @@
 #include <time.h>
 
 #include "lib/attempt.h"
+#include "lib/exec.h"
 #include "lib/host.h"
 #include "lib/nested.h"
 #include "suites.h"
 
-#define RULE	67
-#define CODE	(GUEST_ARENA + 2 * PAGE_SIZE)
-#define NEXT	(CODE + PAGE_SIZE)
-/* The same frame as CODE, for the kernel alone. */
-#define KERNEL_VIEW	0x70000000UL
-#define RET	0xc3
 #define HLT	0xf4
 
-#define READ	KVM_VMI_RIGHT_READ
-#define NONE	READ
-#define USER	(READ | KVM_VMI_RIGHT_EXEC_USER)
-#define KERNEL	(READ | KVM_VMI_RIGHT_EXEC_KERNEL)
-#define BOTH	KVM_VMI_RIGHT_ALL
-
-/* Whose fetch, by the guest's page tables and its privilege level. */
-enum how {
-	KERNEL_OF_USER_PAGE,	/* CPL 0, U/S = 1, SMEP off */
-	KERNEL_OF_KERNEL_PAGE,
-	USER_OF_USER_PAGE,
-	NO_PAGING,
-	NR_HOWS
-};
-
 static const char *const how_names[] = { "kernel of user page", "kernel", "user", "no paging" };
-
-struct setup {
-	struct vm *vm;
-	struct vcpu *v;
-	uint64_t id;
-	struct kvm_vmi_caps caps;
-};
-
-static void set_up(struct setup *s, const struct vm_options *options, uint32_t action,
-		   uint32_t flags)
-{
-	const struct kvm_vmi_rule rule = {
-		.id = RULE,
-		.flags = flags,
-		.action[KVM_VMI_ACTION_FETCH] = action,
-	};
-
-	s->vm = vmi_new(options, &s->id);
-	s->v = s->vm->vcpu[0];
-	require_eq(vmi_caps(&s->caps), 0);
-	if (!(s->caps.features & KVM_VMI_CAP_EXEC))
-		tap_skip("this KVM cannot");
-	memset(vm_hva(s->vm, CODE), RET, 2 * PAGE_SIZE);
-	vm_map(s->vm, KERNEL_VIEW, CODE, 2,
-	       PTE_PRESENT | PTE_WRITE | PTE_ACCESSED | PTE_DIRTY);
-	require_eq(vmi_set_rules(s->id, &rule, 1), 0);
-	vmi_log_clear();
-}
-
-static int try_rights(struct setup *s, uint64_t gpa, uint64_t nr, uint32_t rights)
-{
-	const struct kvm_vmi_range range = {
-		.gfn = GFN(gpa), .nr = nr, .rule = RULE, .rights = rights,
-		.write = rights & READ ? KVM_VMI_WRITE_ALL : 0,
-	};
-
-	return vmi_set(s->id, &range, 1);
-}
-
-static void set_rights(struct setup *s, uint64_t gpa, uint64_t nr, uint32_t rights)
-{
-	require_eq(try_rights(s, gpa, nr, rights), 0);
-}
-
-/* Can this CPU keep the guest to them? */
-static bool expressible(struct setup *s, uint32_t rights)
-{
-	switch (rights) {
-	case USER:
-		return s->caps.features & KVM_VMI_CAP_EXEC_USER;
-	case KERNEL:
-		return s->caps.features & KVM_VMI_CAP_EXEC_KERNEL;
-	default:
-		return true;
-	}
-}
-
-/* Is it a user's fetch, as this CPU sees it?  With one execute right it does not matter. */
-static bool is_user(struct setup *s, enum how how)
-{
-	return s->caps.vendor == KVM_VMI_VENDOR_INTEL ? how != KERNEL_OF_KERNEL_PAGE :
-							how == USER_OF_USER_PAGE;
-}
-
-static bool may_execute(struct setup *s, uint32_t rights, enum how how)
-{
-	return rights & (is_user(s, how) ? KVM_VMI_RIGHT_EXEC_USER : KVM_VMI_RIGHT_EXEC_KERNEL);
-}
 
 /* Flat 32-bit code with paging off, on a vCPU of its own. */
 static struct run run_without_paging(struct vcpu *v, uint64_t gpa)
@@ -131,24 +43,7 @@ static struct run run_without_paging(struct vcpu *v, uint64_t gpa)
 	return vcpu_continue(v);
 }
 
-static struct run fetch(struct setup *s, enum how how, uint64_t gpa)
-{
-	struct run r;
-
-	switch (how) {
-	case KERNEL_OF_KERNEL_PAGE:
-		return vcpu_op(s->v, OP_EXECUTE, KERNEL_VIEW + gpa - CODE);
-	case USER_OF_USER_PAGE:
-		s->v->cpu->flags |= GUEST_F_USER;
-		r = vcpu_op(s->v, OP_EXECUTE, gpa);
-		s->v->cpu->flags &= ~GUEST_F_USER;
-		return r;
-	default:
-		return vcpu_op(s->v, OP_EXECUTE, gpa);
-	}
-}
-
-static void test_no_paging(struct setup *s, uint32_t rights)
+static void test_no_paging(struct exec *s, uint32_t rights)
 {
 	struct run r;
 
@@ -158,13 +53,13 @@ static void test_no_paging(struct setup *s, uint32_t rights)
 	expect(r.end == RUN_HALT, "beside: %s", run_text(&r));
 	vmi_log_clear();
 	r = run_without_paging(s->v, CODE);
-	if (may_execute(s, rights, NO_PAGING)) {
+	if (exec_may(s, rights, NO_PAGING)) {
 		expect(r.end == RUN_HALT, "%s", run_text(&r));
 		return;
 	}
 	/* There is no IDT. */
 	expect(r.end == RUN_SHUTDOWN, "%s", run_text(&r));
-	expect_violation(s->id, 0, .kind = KVM_VMI_FETCH, .verdict = KVM_VMI_DENY, .rule = RULE,
+	expect_violation(s->id, 0, .kind = KVM_VMI_FETCH, .verdict = KVM_VMI_DENY, .rule = EXEC_RULE,
 			 .gpa = CODE, .flags_set = KVM_VMI_V_NO_PAGING);
 }
 
@@ -173,42 +68,42 @@ static void test_no_paging(struct setup *s, uint32_t rights)
 static void test_matrix(uintptr_t cell)
 {
 	uint32_t rights = cell / NR_HOWS;
-	enum how how = cell % NR_HOWS;
+	enum exec_how how = cell % NR_HOWS;
 	unsigned int i, flag;
-	struct setup s;
+	struct exec s;
 	long spurious;
 
-	set_up(&s, NULL, KVM_VMI_DENY, 0);
-	if (!expressible(&s, rights)) {
-		expect_eq(-try_rights(&s, CODE, 1, rights), EOPNOTSUPP);
-		expect_done(fetch(&s, how == NO_PAGING ? KERNEL_OF_USER_PAGE : how, CODE));
+	exec_set_up(&s, NULL, KVM_VMI_DENY, 0);
+	if (!exec_expressible(&s, rights)) {
+		expect_eq(-exec_try_rights(&s, CODE, 1, rights), EOPNOTSUPP);
+		expect_done(exec_fetch(&s, how == NO_PAGING ? KERNEL_OF_USER_PAGE : how, CODE));
 		expect_eq(vmi_log_violations(s.id), 0);
 		vm_free(s.vm);
 		return;
 	}
-	set_rights(&s, CODE, 1, rights);
+	exec_set_rights(&s, CODE, 1, rights);
 	if (how == NO_PAGING) {
 		test_no_paging(&s, rights);
 		vm_free(s.vm);
 		return;
 	}
-	expect_done(fetch(&s, how, NEXT));
+	expect_done(exec_fetch(&s, how, NEXT));
 	/* Data first, and it first, are to be the same. */
 	for (i = 0; i < 2; i++) {
-		bool denied = !may_execute(&s, rights, how);
+		bool denied = !exec_may(&s, rights, how);
 		struct run r;
 
 		vmi_log_clear();
-		r = fetch(&s, how, CODE);
+		r = exec_fetch(&s, how, CODE);
 		if (denied) {
 			expect(r.faults == 1 && r.vector == VECTOR_GP && !r.error &&
 			       r.fault_rip == s.v->cpu->insn, "%s: %s", how_names[how],
 			       run_text(&r));
 			flag = s.caps.features & KVM_VMI_CAP_EXEC_USER ? KVM_VMI_V_USER : 0;
 			expect_violation(s.id, 0, .kind = KVM_VMI_FETCH, .verdict = KVM_VMI_DENY,
-					 .rule = RULE, .gpa = CODE,
-					 .flags_set = is_user(&s, how) ? flag : 0,
-					 .flags_clear = is_user(&s, how) ? 0 : flag);
+					 .rule = EXEC_RULE, .gpa = CODE,
+					 .flags_set = exec_is_user(&s, how) ? flag : 0,
+					 .flags_clear = exec_is_user(&s, how) ? 0 : flag);
 		} else {
 			expect_done(r);
 		}
@@ -219,7 +114,7 @@ static void test_matrix(uintptr_t cell)
 	spurious = host_stat(s.vm, "pf_spurious");
 	require(spurious >= 0, "no statistics");
 	for (i = 0; i < 100; i++)
-		fetch(&s, how, CODE);
+		exec_fetch(&s, how, CODE);
 	expect_eq(host_stat(s.vm, "pf_spurious"), spurious);
 	vm_free(s.vm);
 }
@@ -227,14 +122,14 @@ static void test_matrix(uintptr_t cell)
 /* Nothing is readable but what KVM can make unreadable: not yet. */
 static void test_read(uintptr_t arg)
 {
-	struct setup s;
+	struct exec s;
 
 	(void)arg;
-	set_up(&s, NULL, KVM_VMI_DENY, 0);
-	expect_eq(-try_rights(&s, CODE, 1, KVM_VMI_RIGHT_EXEC_KERNEL | KVM_VMI_RIGHT_EXEC_USER),
+	exec_set_up(&s, NULL, KVM_VMI_DENY, 0);
+	expect_eq(-exec_try_rights(&s, CODE, 1, KVM_VMI_RIGHT_EXEC_KERNEL | KVM_VMI_RIGHT_EXEC_USER),
 		  EOPNOTSUPP);
-	expect_eq(-try_rights(&s, CODE, 1, 0), EOPNOTSUPP);
-	expect_done(fetch(&s, KERNEL_OF_USER_PAGE, CODE));
+	expect_eq(-exec_try_rights(&s, CODE, 1, 0), EOPNOTSUPP);
+	expect_done(exec_fetch(&s, KERNEL_OF_USER_PAGE, CODE));
 	vm_free(s.vm);
 }
 
@@ -248,60 +143,60 @@ static void wait_ms(long ms)
 /* The page opens, is told once, and closes: by itself or when the rule is set. */
 static void test_opens(uintptr_t monitor)
 {
-	struct setup s;
+	struct exec s;
 	int i;
 
-	set_up(&s, NULL, monitor ? KVM_VMI_DENY : KVM_VMI_ALLOW, monitor ? KVM_VMI_RULE_MONITOR : 0);
-	set_rights(&s, CODE, 1, NONE);
+	exec_set_up(&s, NULL, monitor ? KVM_VMI_DENY : KVM_VMI_ALLOW, monitor ? KVM_VMI_RULE_MONITOR : 0);
+	exec_set_rights(&s, CODE, 1, NONE);
 	for (i = 0; i < 20; i++)
-		expect_done(fetch(&s, KERNEL_OF_KERNEL_PAGE, CODE));
+		expect_done(exec_fetch(&s, KERNEL_OF_KERNEL_PAGE, CODE));
 	expect_eq(vmi_log_violations(s.id), 1);
 	expect_violation(s.id, 0, .kind = KVM_VMI_FETCH, .verdict = KVM_VMI_ALLOW,
 			 .flags_set = monitor ? KVM_VMI_V_MONITOR : 0);
-	expect_eq(vmi_counters(s.id, RULE).allowed, 1);
+	expect_eq(vmi_counters(s.id, EXEC_RULE).allowed, 1);
 	wait_ms(1300);
-	expect_done(fetch(&s, KERNEL_OF_KERNEL_PAGE, CODE));
+	expect_done(exec_fetch(&s, KERNEL_OF_KERNEL_PAGE, CODE));
 	expect_eq(vmi_log_violations(s.id), 2);
 	/* Setting it closes the page at once. */
-	set_rights(&s, CODE, 1, NONE);
-	expect_done(fetch(&s, KERNEL_OF_KERNEL_PAGE, CODE));
+	exec_set_rights(&s, CODE, 1, NONE);
+	expect_done(exec_fetch(&s, KERNEL_OF_KERNEL_PAGE, CODE));
 	expect_eq(vmi_log_violations(s.id), 3);
-	vmi_rule(s.id, RULE, KVM_VMI_DENY, 0);
-	expect_gp(fetch(&s, KERNEL_OF_KERNEL_PAGE, CODE));
+	vmi_rule(s.id, EXEC_RULE, KVM_VMI_DENY, 0);
+	expect_gp(exec_fetch(&s, KERNEL_OF_KERNEL_PAGE, CODE));
 	vm_free(s.vm);
 }
 
 /* What is let through for user mode is not let through for the kernel. */
 static void test_opens_for_one(uintptr_t arg)
 {
-	struct setup s;
+	struct exec s;
 
 	(void)arg;
-	set_up(&s, NULL, KVM_VMI_DENY, 0);
-	set_rights(&s, CODE, 1, NONE);
+	exec_set_up(&s, NULL, KVM_VMI_DENY, 0);
+	exec_set_rights(&s, CODE, 1, NONE);
 	require_eq(vmi_attach(KVM_VMI_ALLOW), 0);
-	expect_done(fetch(&s, USER_OF_USER_PAGE, CODE));
+	expect_done(exec_fetch(&s, USER_OF_USER_PAGE, CODE));
 	vmi_set_answer(KVM_VMI_DENY);
-	expect_done(fetch(&s, USER_OF_USER_PAGE, CODE));
+	expect_done(exec_fetch(&s, USER_OF_USER_PAGE, CODE));
 	/* Unless the CPU does not tell them apart. */
 	if (s.caps.features & KVM_VMI_CAP_EXEC_USER)
-		expect_gp(fetch(&s, KERNEL_OF_KERNEL_PAGE, CODE));
+		expect_gp(exec_fetch(&s, KERNEL_OF_KERNEL_PAGE, CODE));
 	else
-		expect_done(fetch(&s, KERNEL_OF_KERNEL_PAGE, CODE));
+		expect_done(exec_fetch(&s, KERNEL_OF_KERNEL_PAGE, CODE));
 	vmi_detach();
 	vm_free(s.vm);
 }
 
 static void test_kill(uintptr_t arg)
 {
-	struct setup s;
+	struct exec s;
 	struct run r;
 
 	(void)arg;
-	set_up(&s, NULL, KVM_VMI_KILL, 0);
-	set_rights(&s, CODE, 1, NONE);
-	expect_done(fetch(&s, KERNEL_OF_KERNEL_PAGE, NEXT));
-	r = fetch(&s, KERNEL_OF_KERNEL_PAGE, CODE);
+	exec_set_up(&s, NULL, KVM_VMI_KILL, 0);
+	exec_set_rights(&s, CODE, 1, NONE);
+	expect_done(exec_fetch(&s, KERNEL_OF_KERNEL_PAGE, NEXT));
+	r = exec_fetch(&s, KERNEL_OF_KERNEL_PAGE, CODE);
 	expect(r.end == RUN_ERROR && r.err == EIO, "%s", run_text(&r));
 	expect_violation(s.id, 0, .kind = KVM_VMI_FETCH, .verdict = KVM_VMI_KILL);
 	vm_free(s.vm);
@@ -310,13 +205,13 @@ static void test_kill(uintptr_t arg)
 static void test_program(uintptr_t answer)
 {
 	bool legal = answer == KVM_VMI_ALLOW || answer == KVM_VMI_DENY;
-	struct setup s;
+	struct exec s;
 	struct run r;
 
-	set_up(&s, NULL, KVM_VMI_DENY, 0);
-	set_rights(&s, CODE, 1, NONE);
+	exec_set_up(&s, NULL, KVM_VMI_DENY, 0);
+	exec_set_rights(&s, CODE, 1, NONE);
 	require_eq(vmi_attach(answer), 0);
-	r = fetch(&s, KERNEL_OF_KERNEL_PAGE, CODE);
+	r = exec_fetch(&s, KERNEL_OF_KERNEL_PAGE, CODE);
 	expect_eq(vmi_asked(), 1);
 	vmi_detach();
 	if (answer == KVM_VMI_ALLOW)
@@ -333,16 +228,16 @@ static void test_read_only(uintptr_t arg)
 {
 	const uint64_t rom = 0x90000000;
 	struct slot *slot;
-	struct setup s;
+	struct exec s;
 	long spurious;
 	int i;
 
 	(void)arg;
-	set_up(&s, NULL, KVM_VMI_DENY, 0);
+	exec_set_up(&s, NULL, KVM_VMI_DENY, 0);
 	slot = vm_add_slot(s.vm, rom, 2 * PAGE_SIZE, BACKING_ANONYMOUS, KVM_MEM_READONLY);
-	memset(slot->hva, RET, 2 * PAGE_SIZE);
+	memset(slot->hva, EXEC_RET, 2 * PAGE_SIZE);
 	vm_map(s.vm, rom, rom, 2, PTE_PRESENT | PTE_ACCESSED | PTE_DIRTY);
-	set_rights(&s, rom, 1, NONE);
+	exec_set_rights(&s, rom, 1, NONE);
 	expect_done(vcpu_op(s.v, OP_EXECUTE, rom + PAGE_SIZE));
 	spurious = host_stat(s.vm, "pf_spurious");
 	for (i = 0; i < 3; i++)
@@ -356,19 +251,19 @@ static void test_read_only(uintptr_t arg)
 /* An instruction that reaches from a page that may be executed into one that may not. */
 static void test_crosses(uintptr_t arg)
 {
-	struct setup s;
+	struct exec s;
 	uint8_t *p;
 
 	(void)arg;
-	set_up(&s, NULL, KVM_VMI_DENY, 0);
-	/* MOV EAX, imm32; RET */
+	exec_set_up(&s, NULL, KVM_VMI_DENY, 0);
+	/* MOV EAX, imm32; EXEC_RET */
 	p = vm_hva(s.vm, NEXT - 2);
-	memcpy(p, (uint8_t[]){ 0xb8, 0x78, 0x56, 0x34, 0x12, RET }, 6);
-	set_rights(&s, NEXT, 1, NONE);
-	expect_gp(fetch(&s, KERNEL_OF_KERNEL_PAGE, NEXT - 2));
+	memcpy(p, (uint8_t[]){ 0xb8, 0x78, 0x56, 0x34, 0x12, EXEC_RET }, 6);
+	exec_set_rights(&s, NEXT, 1, NONE);
+	expect_gp(exec_fetch(&s, KERNEL_OF_KERNEL_PAGE, NEXT - 2));
 	expect_violation(s.id, 0, .kind = KVM_VMI_FETCH, .gpa = NEXT);
-	set_rights(&s, NEXT, 1, BOTH);
-	expect_done(fetch(&s, KERNEL_OF_KERNEL_PAGE, NEXT - 2));
+	exec_set_rights(&s, NEXT, 1, BOTH);
+	expect_done(exec_fetch(&s, KERNEL_OF_KERNEL_PAGE, NEXT - 2));
 	expect_eq(s.v->cpu->ret[0], 0x12345678);
 	vm_free(s.vm);
 }
@@ -376,25 +271,25 @@ static void test_crosses(uintptr_t arg)
 /* A page of which writes are denied, too, and one that only another rule denies. */
 static void test_rules(uintptr_t arg)
 {
-	struct setup s;
+	struct exec s;
 
 	(void)arg;
-	set_up(&s, NULL, KVM_VMI_DENY, 0);
-	set_rights(&s, CODE, 1, NONE);
-	vmi_rule(s.id, RULE + 1, KVM_VMI_DENY, 0);
-	vmi_protect(s.id, RULE + 1, CODE, DENIED(2));
-	expect_gp(fetch(&s, KERNEL_OF_KERNEL_PAGE, CODE));
-	expect_violation(s.id, 0, .kind = KVM_VMI_FETCH, .rule = RULE);
+	exec_set_up(&s, NULL, KVM_VMI_DENY, 0);
+	exec_set_rights(&s, CODE, 1, NONE);
+	vmi_rule(s.id, EXEC_RULE + 1, KVM_VMI_DENY, 0);
+	vmi_protect(s.id, EXEC_RULE + 1, CODE, DENIED(2));
+	expect_gp(exec_fetch(&s, KERNEL_OF_KERNEL_PAGE, CODE));
+	expect_violation(s.id, 0, .kind = KVM_VMI_FETCH, .rule = EXEC_RULE);
 	expect_denied(s.v, CODE + SUBPAGE);
-	expect_violation(s.id, 1, .kind = KVM_VMI_WRITE, .rule = RULE + 1);
+	expect_violation(s.id, 1, .kind = KVM_VMI_WRITE, .rule = EXEC_RULE + 1);
 	expect_lands(s.v, CODE + 2 * SUBPAGE);
-	vmi_unprotect(s.id, RULE, CODE);
-	*(uint8_t *)vm_hva(s.vm, CODE) = RET;
-	expect_done(fetch(&s, KERNEL_OF_KERNEL_PAGE, CODE));
+	vmi_unprotect(s.id, EXEC_RULE, CODE);
+	*(uint8_t *)vm_hva(s.vm, CODE) = EXEC_RET;
+	expect_done(exec_fetch(&s, KERNEL_OF_KERNEL_PAGE, CODE));
 	expect_denied(s.v, CODE + SUBPAGE);
-	set_rights(&s, CODE, 1, NONE);
-	require_eq(vmi_clear_rule(s.id, RULE + 1), 0);
-	expect_gp(fetch(&s, KERNEL_OF_KERNEL_PAGE, CODE));
+	exec_set_rights(&s, CODE, 1, NONE);
+	require_eq(vmi_clear_rule(s.id, EXEC_RULE + 1), 0);
+	expect_gp(exec_fetch(&s, KERNEL_OF_KERNEL_PAGE, CODE));
 	expect_lands(s.v, CODE + SUBPAGE);
 	vm_free(s.vm);
 }
@@ -404,20 +299,20 @@ static void test_survives(uintptr_t backing)
 {
 	const struct vm_options options = { .arena = backing, .arena_pages = 1024 };
 	struct slot *slot;
-	struct setup s;
+	struct exec s;
 	int i;
 
-	set_up(&s, &options, KVM_VMI_DENY, 0);
-	set_rights(&s, CODE, 1, NONE);
+	exec_set_up(&s, &options, KVM_VMI_DENY, 0);
+	exec_set_rights(&s, CODE, 1, NONE);
 	slot = vm_slot(s.vm, CODE);
 	for (i = 0; i < 3; i++) {
-		expect_done(fetch(&s, KERNEL_OF_KERNEL_PAGE, NEXT));
-		expect_gp(fetch(&s, KERNEL_OF_KERNEL_PAGE, CODE));
+		expect_done(exec_fetch(&s, KERNEL_OF_KERNEL_PAGE, NEXT));
+		expect_gp(exec_fetch(&s, KERNEL_OF_KERNEL_PAGE, CODE));
 		switch (i) {
 		case 0:
 			require(!madvise(vm_hva(s.vm, GUEST_ARENA), 1024 * PAGE_SIZE,
 					 MADV_DONTNEED), "madvise");
-			memset(vm_hva(s.vm, CODE), RET, 2 * PAGE_SIZE);
+			memset(vm_hva(s.vm, CODE), EXEC_RET, 2 * PAGE_SIZE);
 			break;
 		case 1:
 			slot_set_flags(s.vm, slot, KVM_MEM_LOG_DIRTY_PAGES);
@@ -427,8 +322,8 @@ static void test_survives(uintptr_t backing)
 		}
 	}
 	slot_set_flags(s.vm, slot, 0);
-	expect_gp(fetch(&s, KERNEL_OF_KERNEL_PAGE, CODE));
-	expect_done(fetch(&s, KERNEL_OF_KERNEL_PAGE, NEXT));
+	expect_gp(exec_fetch(&s, KERNEL_OF_KERNEL_PAGE, CODE));
+	expect_done(exec_fetch(&s, KERNEL_OF_KERNEL_PAGE, NEXT));
 	vm_free(s.vm);
 }
 
@@ -437,32 +332,41 @@ static void test_huge(uintptr_t arg)
 {
 	const struct vm_options options = { .arena = BACKING_THP, .arena_pages = 2048 };
 	const uint64_t huge = GUEST_ARENA + 512 * PAGE_SIZE;
-	struct setup s;
+	struct exec s;
 	long before;
 	int i;
 
 	(void)arg;
 	require(host_nx_huge_pages("off"), "nx_huge_pages");
-	set_up(&s, &options, KVM_VMI_DENY, 0);
-	memset(vm_hva(s.vm, huge), RET, 1024 * PAGE_SIZE);
+	exec_set_up(&s, &options, KVM_VMI_DENY, 0);
+	memset(vm_hva(s.vm, huge), EXEC_RET, 1024 * PAGE_SIZE);
 	for (i = 0; i < 2; i++)
 		expect_done(vcpu_op(s.v, OP_STORE, huge + i * 512 * PAGE_SIZE + 64, 0, 8));
 	before = host_stat(s.vm, "pages_2m");
 	if (before < 2)
 		tap_skip("no huge pages");
-	set_rights(&s, huge, 1024, NONE);
+	exec_set_rights(&s, huge, 1024, NONE);
 	for (i = 0; i < 2; i++) {
 		expect_gp(vcpu_op(s.v, OP_EXECUTE, huge + i * 512 * PAGE_SIZE));
 		expect_done(vcpu_op(s.v, OP_STORE, huge + i * 512 * PAGE_SIZE + 64, 0, 8));
 	}
 	expect_eq(host_stat(s.vm, "pages_2m"), before);
 	/* One page of the first is approved. */
-	set_rights(&s, huge + 7 * PAGE_SIZE, 1, BOTH);
+	exec_set_rights(&s, huge + 7 * PAGE_SIZE, 1, BOTH);
 	expect_done(vcpu_op(s.v, OP_EXECUTE, huge + 7 * PAGE_SIZE));
 	expect_gp(vcpu_op(s.v, OP_EXECUTE, huge + 6 * PAGE_SIZE));
 	expect_gp(vcpu_op(s.v, OP_EXECUTE, huge + 8 * PAGE_SIZE));
 	expect_eq(host_stat(s.vm, "pages_2m"), before - 1);
-	set_rights(&s, huge + 7 * PAGE_SIZE, 1, NONE);
+	if (exec_expressible(&s, USER)) {
+		/* Or is for user mode alone, and the others still for nobody. */
+		exec_set_rights(&s, huge + 7 * PAGE_SIZE, 1, USER);
+		s.v->cpu->flags |= GUEST_F_USER;
+		expect_done(vcpu_op(s.v, OP_EXECUTE, huge + 7 * PAGE_SIZE));
+		expect_gp(vcpu_op(s.v, OP_EXECUTE, huge + 6 * PAGE_SIZE));
+		s.v->cpu->flags &= ~GUEST_F_USER;
+		expect_eq(host_stat(s.vm, "pages_2m"), before - 1);
+	}
+	exec_set_rights(&s, huge + 7 * PAGE_SIZE, 1, NONE);
 	expect_gp(vcpu_op(s.v, OP_EXECUTE, huge + 7 * PAGE_SIZE));
 	expect_done(vcpu_op(s.v, OP_STORE, huge + 64, 0, 8));
 	expect_eq(host_stat(s.vm, "pages_2m"), before);
@@ -479,22 +383,22 @@ static void test_nx_huge(uintptr_t rights)
 	const struct vm_options options = { .arena = BACKING_THP, .arena_pages = 1536 };
 	const uint64_t huge = GUEST_ARENA + 512 * PAGE_SIZE;
 	struct slot *slot;
-	struct setup s;
+	struct exec s;
 	unsigned int i;
-	enum how how;
+	enum exec_how how;
 
 	require(host_nx_huge_pages("force"), "nx_huge_pages");
-	set_up(&s, &options, KVM_VMI_DENY, 0);
-	if (!expressible(&s, rights)) {
-		expect_eq(-try_rights(&s, huge, 512, rights), EOPNOTSUPP);
+	exec_set_up(&s, &options, KVM_VMI_DENY, 0);
+	if (!exec_expressible(&s, rights)) {
+		expect_eq(-exec_try_rights(&s, huge, 512, rights), EOPNOTSUPP);
 		host_nx_huge_pages("auto");
 		vm_free(s.vm);
 		return;
 	}
-	memset(vm_hva(s.vm, huge), RET, 512 * PAGE_SIZE);
+	memset(vm_hva(s.vm, huge), EXEC_RET, 512 * PAGE_SIZE);
 	vm_map(s.vm, KERNEL_VIEW, CODE, 1024, PTE_PRESENT | PTE_WRITE | PTE_ACCESSED | PTE_DIRTY);
 	slot = vm_slot(s.vm, huge);
-	set_rights(&s, huge, 512, rights);
+	exec_set_rights(&s, huge, 512, rights);
 	for (i = 0; i < 3; i++) {
 		/* Data first, so that it is mapped as a huge page. */
 		expect_lands(s.v, huge + 64);
@@ -504,9 +408,9 @@ static void test_nx_huge(uintptr_t rights)
 			slot_set_flags(s.vm, slot, 0);
 		for (how = 0; how < NO_PAGING; how++) {
 			uint64_t gpa = huge + (8 + how + 8 * i) * PAGE_SIZE;
-			struct run r = fetch(&s, how, gpa);
+			struct run r = exec_fetch(&s, how, gpa);
 
-			if (may_execute(&s, rights, how))
+			if (exec_may(&s, rights, how))
 				expect_done(r);
 			else
 				expect_gp(r);
@@ -520,20 +424,20 @@ static void test_nx_huge(uintptr_t rights)
 static void test_race(uintptr_t arg)
 {
 	const struct vm_options options = { .vcpus = 2 };
-	struct setup s;
+	struct exec s;
 	int i;
 
 	(void)arg;
-	set_up(&s, &options, KVM_VMI_DENY, 0);
+	exec_set_up(&s, &options, KVM_VMI_DENY, 0);
 	for (i = 0; i < 50; i++) {
 		struct vcpu *other = s.vm->vcpu[1];
 		uint64_t progress;
 		struct run r;
 
-		set_rights(&s, CODE, 1, BOTH);
+		exec_set_rights(&s, CODE, 1, BOTH);
 		vcpu_spawn(other, OP_EXECUTE_SPIN, KERNEL_VIEW, 1UL << 40);
 		require(vcpu_wait_progress(other, 10), "the other vCPU does not run");
-		set_rights(&s, CODE, 1, NONE);
+		exec_set_rights(&s, CODE, 1, NONE);
 		progress = other->cpu->progress;
 		r = vcpu_join(other);
 		/* One call may have been under way, the next has failed. */
@@ -545,22 +449,38 @@ static void test_race(uintptr_t arg)
 	vm_free(s.vm);
 }
 
-/* An L2 is kept to it as its hypervisor is. */
-static void test_nested(uintptr_t shape)
+/* L1 does without NX in its page tables, and so in those that AMD's CPUs have it make for L2. */
+#define NO_NX	0x100
+#define EFER_NX	(1U << 11)
+
+static void switch_off_nx(struct vcpu *v)
 {
-	const struct kvm_vmi_rule rule = { .id = RULE };
+	struct kvm_sregs s;
+
+	vcpu_ioctl(v, KVM_GET_SREGS, &s);
+	s.efer &= ~EFER_NX;
+	vcpu_ioctl(v, KVM_SET_SREGS, &s);
+}
+
+/* An L2 is kept to it as its hypervisor is. */
+static void test_nested(uintptr_t arg)
+{
+	const struct kvm_vmi_rule rule = { .id = EXEC_RULE };
 	struct kvm_vmi_range range = {
-		.gfn = GFN(CODE), .nr = 1, .rule = RULE, .write = KVM_VMI_WRITE_ALL,
+		.gfn = GFN(CODE), .nr = 1, .rule = EXEC_RULE, .write = KVM_VMI_WRITE_ALL,
 		.rights = NONE,
 	};
+	uintptr_t shape = arg & ~NO_NX;
 	struct kvm_vmi_caps caps;
 	struct nested n;
 
 	nested_new(&n, shape, 0);
+	if (arg & NO_NX)
+		switch_off_nx(n.vm->vcpu[0]);
 	require_eq(vmi_caps(&caps), 0);
 	if (!(caps.features & KVM_VMI_CAP_EXEC))
 		tap_skip("this KVM cannot");
-	memset(vm_hva(n.vm, CODE), RET, 2 * PAGE_SIZE);
+	memset(vm_hva(n.vm, CODE), EXEC_RET, 2 * PAGE_SIZE);
 	require_eq(vmi_set_rules(n.id, &rule, 1), 0);
 	require_eq(vmi_set(n.id, &range, 1), 0);
 	expect_l2_done(&n, l2_op(&n, OP_EXECUTE, NEXT));
@@ -624,6 +544,7 @@ static const struct test_case cases[] = {
 	{ "nested-flat", test_nested, SHAPE_FLAT },
 	{ "nested-small", test_nested, SHAPE_SMALL },
 	{ "nested-huge", test_nested, SHAPE_HUGE },
+	{ "nested-no-nx", test_nested, SHAPE_SMALL | NO_NX },
 	{ }
 };
 

@@ -22,6 +22,7 @@ static const struct test_suite *const suites[] = {
 	&suite_unemulatable,
 	&suite_step,
 	&suite_execute,
+	&suite_learn,
 	&suite_kvmwrite,
 	&suite_nested,
 	&suite_hypervisor,
@@ -46,20 +47,20 @@ static const struct test_suite *const suites[] = {
 /* What runs when nothing is named: with one CPU, with several, with APIC virtualization. */
 static char *const usual[] = {
 	"baseline", "write", "instructions", "verdict", "event", "walk", "unemulatable",
-	"step", "execute", "kvmwrite", "nested", "hypervisor", "nestedwrite", "survive", "map",
-	"badinput", "reset", "admission", "observe", "hammer", "engine", "subpages",
+	"step", "execute", "learn", "kvmwrite", "nested", "hypervisor", "nestedwrite", "survive",
+	"map", "badinput", "reset", "admission", "observe", "hammer", "engine", "subpages",
 	"vmm", "layers", "differential",
 };
-static char *const usual_smp[] = { "baseline", "write", "step", "execute" };
+static char *const usual_smp[] = { "baseline", "write", "step", "execute", "learn" };
 static char *const usual_apicv[] = { "nestedwrite" };
 /* On a host that is told to have the CPU check sub-pages, but cannot; and on one that can. */
 static char *const usual_nospp[] = { "nospp", "engine", "write", "survive" };
 /* Who may execute, on a host that lacks something for it, or does it another way. */
-static char *const usual_execute[] = { "execute", "nested" };
+static char *const usual_execute[] = { "execute", "learn", "nested" };
 static char *const usual_spp[] = {
 	"spp", "engine", "write", "instructions", "verdict", "event", "walk", "unemulatable",
-	"step", "execute", "kvmwrite", "nested", "hypervisor", "nestedwrite", "survive", "map",
-	"reset", "hammer", "subpages", "vmm", "layers", "differential",
+	"step", "execute", "learn", "kvmwrite", "nested", "hypervisor", "nestedwrite", "survive",
+	"map", "reset", "hammer", "subpages", "vmm", "layers", "differential",
 };
 
 static void usage(FILE *to)

@@ -20,6 +20,10 @@ int answer;
 int answer_two;
 /* That of the first about page walks, if it is not -1. */
 int answer_walk = -1;
+/* Ask for the right that was missed, too; what that has come to, and how often it was had. */
+bool grant;
+int grant_result;
+__u64 granted;
 /* Burn this many rounds before answering. */
 unsigned int answer_delay;
 
@@ -192,6 +196,11 @@ int BPF_PROG(violation, struct kvm *kvm, struct kvm_vcpu *vcpu,
 	__sync_fetch_and_add(&asked, 1);
 	bpf_for(i, 0, answer_delay)
 		bpf_ktime_get_ns();
+	if (grant) {
+		grant_result = bpf_kvm_vmi_grant(vcpu);
+		if (!grant_result)
+			__sync_fetch_and_add(&granted, 1);
+	}
 	if (v->kind == KVM_VMI_WALK && answer_walk >= 0)
 		return answer_walk;
 	return answer;

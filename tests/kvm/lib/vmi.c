@@ -319,6 +319,9 @@ int vmi_attach(int answer)
 {
 	vmi_set_answer(answer);
 	object->bss->asked = 0;
+	object->bss->grant = false;
+	object->bss->grant_result = 0;
+	object->bss->granted = 0;
 	link_one = bpf_map__attach_struct_ops(object->maps.owner);
 	return link_one ? 0 : -errno;
 }
@@ -349,6 +352,17 @@ void vmi_detach(void)
 void vmi_set_answer(int answer)
 {
 	__atomic_store_n(&object->bss->answer, answer, __ATOMIC_SEQ_CST);
+}
+
+void vmi_set_grant(bool grant)
+{
+	__atomic_store_n(&object->bss->grant, grant, __ATOMIC_SEQ_CST);
+}
+
+uint64_t vmi_granted(int *ret_last)
+{
+	*ret_last = __atomic_load_n(&object->bss->grant_result, __ATOMIC_SEQ_CST);
+	return __atomic_load_n(&object->bss->granted, __ATOMIC_SEQ_CST);
 }
 
 void vmi_set_walk_answer(int answer)

@@ -99,6 +99,10 @@ void vmi_set_answer(int answer);
 /** vmi_set_walk_answer - another answer of the first owner about page walks; -1: none */
 void vmi_set_walk_answer(int answer);
 void vmi_set_delay(unsigned int rounds);
+/** vmi_set_grant - has the first owner ask for what each violation has missed? */
+void vmi_set_grant(bool grant);
+/** vmi_granted - how often it was given so far; @ret_last: what asking has last come to */
+uint64_t vmi_granted(int *ret_last);
 /* How often the first and the second owner were asked. */
 uint64_t vmi_asked(void);
 uint64_t vmi_asked_second(void);

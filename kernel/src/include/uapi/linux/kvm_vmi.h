@@ -151,6 +151,8 @@ struct kvm_vmi_rule {
  * @kvm_writes: KVM's own writes that met the rule
  * @stepped: instructions and events that the CPU carried out by itself, while no
  *	other CPU of the VM ran, because KVM's emulator could not
+ * @granted: pages of which the rule lets a fetch happen since a program has asked for
+ *	that (bpf_kvm_vmi_grant())
  */
 struct kvm_vmi_rule_info {
 	struct kvm_vmi_rule rule;
@@ -163,6 +165,7 @@ struct kvm_vmi_rule_info {
 	__u64 opened;
 	__u64 kvm_writes;
 	__u64 stepped;
+	__u64 granted;
 };
 
 /**
@@ -376,7 +379,7 @@ struct kvm_vmi_caps {
 };
 
 /* Grows when a structure or kfunc is added; nothing is ever taken away. */
-#define KVM_VMI_ABI		4
+#define KVM_VMI_ABI		5
 
 /**
  * enum kvm_vmi_admission - what happens to a new VM's first KVM_RUN

@@ -10,6 +10,7 @@
 #include <uapi/linux/kvm_subpage.h>
 
 struct kvm_vmi_regs_request;
+struct kvm_vmi_violation;
 
 /*
  * The access map has changed: look again at what is mapped for the CPU.  Whoever
@@ -218,6 +219,7 @@ struct kvm_vmi_exit {
  * @gap: where the vCPU has last met unprotected memory
  * @answer: accesses of the instruction that were answered with allow; a ring
  * @nr_answers: how many so far
+ * @asked: the violation that a program is being asked about, else NULL
  * @exit: the access that the VMM is asked about
  * @pending: verdict to act on once the emulator has unwound, 0 if none
  * @emulating: the emulator runs because of a fault on a page of the map; stays
@@ -247,6 +249,7 @@ struct kvm_vcpu_vmi {
 	struct kvm_vmi_gap gap;
 	struct kvm_vmi_answer answer[KVM_VMI_MAX_ANSWERS];
 	unsigned int nr_answers;
+	const struct kvm_vmi_violation *asked;
 	struct kvm_vmi_exit exit;
 	u8 pending;
 	bool emulating;

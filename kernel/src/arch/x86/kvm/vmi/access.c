@@ -62,10 +62,10 @@ void kvm_vmi_bracket_end(struct kvm *kvm)
 
 /*
  * Zap what a change touched, neighbouring frames in one go; and, where whole huge
- * pages are zapped, what is in the same or the next.
+ * pages are zapped, what is in the same or the next.  As kvm_vmi_zap_run().
  */
-static void kvm_vmi_zap_change(struct kvm_vmi *vmi, const struct kvm_vmi_change *change,
-			       bool recover)
+void kvm_vmi_zap_change(struct kvm_vmi *vmi, const struct kvm_vmi_change *change,
+			bool recover)
 {
 	unsigned int i, j;
 
@@ -107,7 +107,7 @@ static int kvm_vmi_check_ranges(struct kvm_vmi *vmi, struct kvm_vmi_layer *layer
  * What was granted under the rules and rights so far is to be asked for again.
  * Stores look at it within kvm_vmi.store_srcu, which a change waits for.
  */
-static void kvm_vmi_end_change(struct kvm_vmi *vmi)
+void kvm_vmi_end_change(struct kvm_vmi *vmi)
 {
 	lockdep_assert_held(&vmi->lock);
 	/* Who reads the new count sees the new rules.  Pairs with kvm_vmi_look(). */

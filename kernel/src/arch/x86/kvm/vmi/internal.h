@@ -5,6 +5,8 @@
 
 #include "vmi/vmi.h"
 
+struct bpf_prog;
+
 /* ---- vm.c ---- */
 
 struct kvm *kvm_vmi_get(u64 id);
@@ -143,6 +145,9 @@ void kvm_vmi_zap_rule(struct kvm_vmi *vmi, struct kvm_vmi_layer *layer, u32 rule
 		      bool recover);
 void kvm_vmi_bracket_start(struct kvm *kvm, gfn_t first, gfn_t last);
 void kvm_vmi_bracket_end(struct kvm *kvm);
+void kvm_vmi_zap_change(struct kvm_vmi *vmi, const struct kvm_vmi_change *change,
+			bool recover);
+void kvm_vmi_end_change(struct kvm_vmi *vmi);
 
 /* ---- alias.c ---- */
 
@@ -264,10 +269,15 @@ void kvm_vmi_announce(struct kvm_vmi *vmi);
 void kvm_vmi_tell_reset(struct kvm_vmi *vmi);
 void kvm_vmi_tell_destroyed(struct kvm_vmi *vmi);
 u32 kvm_vmi_ask(struct kvm_vcpu *vcpu, const struct kvm_vmi_violation *v);
+bool kvm_vmi_answers_violations(const struct bpf_prog *prog);
 void kvm_vmi_register_ops(void);
 
 /* ---- kfunc.c ---- */
 
 void kvm_vmi_register_kfuncs(void);
+
+/* ---- grant.c ---- */
+
+void kvm_vmi_register_grant(void);
 
 #endif /* ARCH_X86_KVM_VMI_INTERNAL_H */

@@ -114,8 +114,11 @@ u32 kvm_vmi_ask(struct kvm_vcpu *vcpu, const struct kvm_vmi_violation *v)
 
 	idx = srcu_read_lock(&kvm_vmi_ops_srcu);
 	ops = srcu_dereference(kvm_vmi_ops, &kvm_vmi_ops_srcu);
-	if (ops && ops->violation)
+	if (ops && ops->violation) {
+		vcpu->arch.vmi.asked = v;
 		answer = ops->violation(vcpu->kvm, vcpu, v);
+		vcpu->arch.vmi.asked = NULL;
+	}
 	srcu_read_unlock(&kvm_vmi_ops_srcu, idx);
 	return answer;
 }
@@ -249,6 +252,13 @@ static struct bpf_struct_ops bpf_kvm_vmi_ops = {
 	.name = "kvm_vmi_ops",
 	.owner = THIS_MODULE,
 };
+
+/* Is it, or is it to be, what kvm_vmi_ask() calls? */
+bool kvm_vmi_answers_violations(const struct bpf_prog *prog)
+{
+	return prog->aux->st_ops == &bpf_kvm_vmi_ops &&
+	       prog->aux->attach_st_ops_member_off == offsetof(struct kvm_vmi_ops, violation);
+}
 
 /* KVM works without, only nobody can be told or asked. */
 void __init kvm_vmi_register_ops(void)

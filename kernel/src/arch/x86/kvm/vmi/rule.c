@@ -188,6 +188,7 @@ int kvm_vmi_rule_next(struct kvm_vmi_layer *layer, u32 after, struct kvm_vmi_rul
 	info->opened = atomic64_read(&e->counter[KVM_VMI_COUNT_OPENED]);
 	info->kvm_writes = atomic64_read(&e->counter[KVM_VMI_COUNT_KVM_WRITES]);
 	info->stepped = atomic64_read(&e->counter[KVM_VMI_COUNT_STEPPED]);
+	info->granted = atomic64_read(&e->counter[KVM_VMI_COUNT_GRANTED]);
 	return 0;
 }
 

@@ -449,6 +449,7 @@ int __init kvm_vmi_init(void)
 	}
 
 	kvm_vmi_register_kfuncs();
+	kvm_vmi_register_grant();
 	kvm_vmi_register_ops();
 	return 0;
 }
