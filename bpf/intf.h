@@ -115,12 +115,21 @@ struct merlon_vm_counters {
 /*
  * The pinned map "rules": key __u64, a rule's cookie, which merlond makes from
  * the VM's id and the rule's name (a violation carries no VM id); value __u32, the
- * verdict that the policy program answers instead of the rule's own action.
+ * verdict that the policy program answers instead of the rule's own action, or
+ * MERLON_ANSWER_LEARN.
  */
+
+/*
+ * The page of a fetch of L1's kernel mode is granted to the rule for good, and the guest
+ * goes on; anything else is the rule's own action.  An older program takes it for an
+ * unknown verdict, and answers nothing.
+ */
+#define MERLON_ANSWER_LEARN		256
 
 /* Indices of the pinned array "stats", values are __u64. */
 #define MERLON_STAT_CONTROL_LOST	0	/* records that found the control ring full */
 #define MERLON_STAT_NO_COUNTERS		1	/* violations of VMs without room in "vms" */
+#define MERLON_STAT_NOT_GRANTED		2	/* fetches let through that could not be learned */
 #define MERLON_NR_STATS			8
 
 /*

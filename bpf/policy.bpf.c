@@ -5,7 +5,7 @@
  *
  * What: tells merlond of VMs through the control ring; answers a violation with
  * the rule's own action, unless the pinned map "rules" has another verdict for
- * this rule of this VM.
+ * this rule of this VM, or says that the rule learns.
  * Limits: a verdict that is not legal for the violation is not answered, since
  * the kernel would only count it as bad.
  * Failure mode: a full ring loses the record and counts it, and merlond then
@@ -60,6 +60,21 @@ void BPF_PROG(vm_destroyed, const struct kvm_vmi_vm_info *info)
 	tell(MERLON_RECORD_VM_DESTROYED, info);
 }
 
+/*
+ * What the kernel itself executes while it is trusted is what it may execute.  If the map
+ * has no room for it, it still may now: a guest that learns is not to be stopped.
+ */
+static __always_inline int learn(struct kvm_vcpu *vcpu, const struct kvm_vmi_violation *v)
+{
+	if (v->kind != KVM_VMI_FETCH || v->flags & (KVM_VMI_V_USER | KVM_VMI_V_NESTED) ||
+	    !bpf_ksym_exists(bpf_kvm_vmi_grant))
+		return KVM_VMI_DEFAULT;
+	/* -EAGAIN: another CPU was first, or the rules have changed; it is asked again. */
+	if (bpf_kvm_vmi_grant(vcpu))
+		stat_add(MERLON_STAT_NOT_GRANTED);
+	return KVM_VMI_ALLOW;
+}
+
 SEC("struct_ops.s/violation")
 int BPF_PROG(violation, struct kvm *kvm, struct kvm_vcpu *vcpu,
 	     const struct kvm_vmi_violation *v)
@@ -68,6 +83,8 @@ int BPF_PROG(violation, struct kvm *kvm, struct kvm_vcpu *vcpu,
 	__u32 *verdict;
 
 	verdict = bpf_map_lookup_elem(&rules, &cookie);
+	if (verdict && *verdict == MERLON_ANSWER_LEARN)
+		return learn(vcpu, v);
 	if (!verdict || *verdict >= KVM_VMI_NR_VERDICTS || !(v->legal & (1U << *verdict)))
 		return KVM_VMI_DEFAULT;
 	return *verdict;

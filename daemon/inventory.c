@@ -4,6 +4,7 @@
 
 #include "inventory.h"
 #include "log.h"
+#include "learn.h"
 #include "ruleset.h"
 #include "util/util.h"
 
@@ -174,6 +175,7 @@ void inventory_reconcile(struct manager *m)
 			vm->gone = true;
 		}
 		inventory_sweep(m);
+		learn_sweep(m);
 	}
 	if (changed)
 		(void)manager_save(m);
@@ -191,6 +193,9 @@ void inventory_sweep(struct manager *m)
 			log_info("VM #%llu ended.", id_of(vm));
 			emit_kind(m, vm, MERLON_EVENT_VM_DESTROYED, 0);
 		}
+		for (size_t j = 0; j < vm->n_rules; j++)
+			if (vm->rules[j].rule.learn)
+				learn_end(m->kernel, vm->rules[j].info.rule.cookie);
 		vm_table_remove(&m->vms, vm->info.id);
 	}
 }

@@ -418,6 +418,49 @@ static int op_set_access(struct kernel *base, uint64_t vm, const struct kvm_vmi_
 	return run_change(k, k->control->progs.ctl_set_access, sizeof(*c));
 }
 
+static int op_get_access(struct kernel *base, uint64_t vm, uint64_t gfn,
+			 struct kvm_vmi_range ret[static KVM_VMI_MAX_BATCH])
+{
+	struct kernel_bpf *k = (struct kernel_bpf *)base;
+	struct merlon_ctl_access *c = &k->context.access;
+	int r;
+
+	c->vm = vm;
+	c->gfn = gfn;
+	c->nr = 0;
+	r = run(k, k->control->progs.ctl_get_access, sizeof(*c));
+	if (r > 0)
+		memcpy(ret, c->ranges, (size_t)r * sizeof(*ret));
+	return r;
+}
+
+static int answers_fd(struct kernel *base)
+{
+	return bpf_map__fd(((struct kernel_bpf *)base)->policy->maps.rules);
+}
+
+static int op_set_answer(struct kernel *base, uint64_t cookie, uint32_t answer)
+{
+	int r = bpf_map_update_elem(answers_fd(base), &cookie, &answer, BPF_ANY);
+
+	return r == -E2BIG ? -ENOSPC : r;
+}
+
+static int op_get_answer(struct kernel *base, uint64_t cookie, uint32_t *ret)
+{
+	return bpf_map_lookup_elem(answers_fd(base), &cookie, ret);
+}
+
+static int op_clear_answer(struct kernel *base, uint64_t cookie)
+{
+	return bpf_map_delete_elem(answers_fd(base), &cookie);
+}
+
+static int op_next_answer(struct kernel *base, const uint64_t *after, uint64_t *ret)
+{
+	return bpf_map_get_next_key(answers_fd(base), after, ret);
+}
+
 static int op_admit(struct kernel *base, uint64_t vm)
 {
 	struct kernel_bpf *k = (struct kernel_bpf *)base;
@@ -509,6 +552,11 @@ static const struct kernel_ops bpf_ops = {
 	.next_rule = op_next_rule,
 	.clear_rule = op_clear_rule,
 	.set_access = op_set_access,
+	.get_access = op_get_access,
+	.set_answer = op_set_answer,
+	.get_answer = op_get_answer,
+	.clear_answer = op_clear_answer,
+	.next_answer = op_next_answer,
 	.admit = op_admit,
 	.set_admission = op_set_admission,
 	.counters = op_counters,

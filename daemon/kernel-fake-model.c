@@ -225,6 +225,93 @@ int fake_set_access(const struct fake_model *model, struct fake_vm *vm,
 	return 0;
 }
 
+static int compare_ranges(const void *a, const void *b)
+{
+	const struct kvm_vmi_range *x = a, *y = b;
+
+	return (x->gfn > y->gfn) - (x->gfn < y->gfn);
+}
+
+int fake_get_access(const struct fake_vm *vm, uint64_t gfn,
+		    struct kvm_vmi_range ret[static KVM_VMI_MAX_BATCH])
+{
+	_cleanup_free_ struct kvm_vmi_range *sorted = calloc(vm->n_ranges + 1, sizeof(*sorted));
+	int n = 0;
+
+	if (!sorted)
+		return -ENOMEM;
+	memcpy(sorted, vm->ranges, vm->n_ranges * sizeof(*sorted));
+	qsort(sorted, vm->n_ranges, sizeof(*sorted), compare_ranges);
+	for (size_t i = 0; i < vm->n_ranges && n < KVM_VMI_MAX_BATCH; i++)
+		if (sorted[i].nr && sorted[i].gfn + sorted[i].nr > gfn)
+			ret[n++] = sorted[i];
+	return n;
+}
+
+struct fake_answer *fake_answer(const struct fake_model *model, uint64_t cookie)
+{
+	for (size_t i = 0; i < model->n_answers; i++)
+		if (model->answers[i].cookie == cookie)
+			return &model->answers[i];
+	return NULL;
+}
+
+int fake_set_answer(struct fake_model *model, uint64_t cookie, uint32_t answer)
+{
+	struct fake_answer *a = fake_answer(model, cookie);
+
+	if (!a) {
+		a = reallocarray(model->answers, model->n_answers + 1, sizeof(*a));
+		if (!a)
+			return -ENOMEM;
+		model->answers = a;
+		a += model->n_answers++;
+	}
+	*a = (struct fake_answer) { .cookie = cookie, .answer = answer };
+	return 0;
+}
+
+int fake_clear_answer(struct fake_model *model, uint64_t cookie)
+{
+	struct fake_answer *a = fake_answer(model, cookie);
+
+	if (!a)
+		return -ENOENT;
+	*a = model->answers[--model->n_answers];
+	return 0;
+}
+
+int fake_execute(const struct fake_model *model, struct fake_vm *vm, uint32_t rule, uint64_t gpa)
+{
+	const struct kvm_vmi_range page = {
+		.gfn = gpa >> 12, .nr = 1, .rule = rule, .write = KVM_VMI_WRITE_ALL,
+		.rights = KVM_VMI_RIGHT_ALL,
+	};
+	struct kvm_vmi_rule_info *info = fake_rule(vm, rule);
+	const struct fake_answer *answer = info ? fake_answer(model, info->rule.cookie) : NULL;
+	bool claimed = false;
+	int r;
+
+	for (size_t i = 0; i < vm->n_ranges; i++)
+		claimed |= vm->ranges[i].rule == rule && page.gfn >= vm->ranges[i].gfn &&
+			   page.gfn - vm->ranges[i].gfn < vm->ranges[i].nr;
+	if (!claimed)
+		return -ENOENT;
+	info->violations++;
+	if (!answer || answer->answer != MERLON_ANSWER_LEARN) {
+		info->denied++;
+		return 0;
+	}
+	/* A claim that restricts nothing is none. */
+	r = replace_range(vm, &page);
+	if (r < 0)
+		return r;
+	vm->n_ranges--;
+	info->allowed++;
+	info->granted++;
+	return 1;
+}
+
 /* kill > exit > hold > deny > skip > allow */
 static int strictness(unsigned int action)
 {
@@ -270,6 +357,7 @@ struct file_head {
 	uint32_t admission_ms;
 	uint32_t hardware;
 	uint32_t abi;
+	uint64_t n_answers;
 };
 
 struct file_vm {
@@ -288,7 +376,7 @@ int fake_save(const struct fake_model *model, const char *path)
 {
 	_cleanup_free_ char *tmp = NULL;
 	struct file_head head = { model->n_vms, model->admission, model->admission_ms,
-				  model->hardware, model->abi };
+				  model->hardware, model->abi, model->n_answers };
 	bool ok;
 	FILE *f;
 
@@ -297,7 +385,8 @@ int fake_save(const struct fake_model *model, const char *path)
 	f = fopen(tmp, "we");
 	if (!f)
 		return -errno;
-	ok = fwrite(&head, sizeof(head), 1, f) == 1;
+	ok = fwrite(&head, sizeof(head), 1, f) == 1 &&
+	     put(model->answers, sizeof(*model->answers), model->n_answers, f);
 	for (size_t i = 0; ok && i < model->n_vms; i++) {
 		const struct fake_vm *vm = &model->vms[i];
 		struct file_vm v = { vm->info, vm->counters, vm->n_rules, vm->n_ranges };
@@ -340,8 +429,12 @@ int fake_load(struct fake_model *model, const char *path)
 	if (fread(&head, sizeof(head), 1, f) != 1)
 		return -EBADMSG;
 	model->vms = calloc(head.n_vms + 1, sizeof(*model->vms));
-	if (!model->vms)
+	model->answers = calloc(head.n_answers + 1, sizeof(*model->answers));
+	if (!model->vms || !model->answers)
 		return -ENOMEM;
+	model->n_answers = fread(model->answers, sizeof(*model->answers), head.n_answers, f);
+	if (model->n_answers != head.n_answers)
+		return -EBADMSG;
 	model->admission = head.admission;
 	model->admission_ms = head.admission_ms;
 	model->hardware = head.hardware;
@@ -357,5 +450,6 @@ void fake_done(struct fake_model *model)
 	for (size_t i = 0; i < model->n_vms; i++)
 		vm_done(&model->vms[i]);
 	free(model->vms);
+	free(model->answers);
 	*model = (struct fake_model) { 0 };
 }

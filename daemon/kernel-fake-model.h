@@ -21,6 +21,13 @@ struct fake_vm {
 	size_t n_ranges;
 };
 
+/* What the policy program answers for a rule. */
+struct fake_answer {
+	uint64_t cookie;
+	uint32_t answer;
+	uint32_t reserved;
+};
+
 /* The first &fake_model.abi that knows who may execute. */
 #define FAKE_ABI_EXECUTE 4
 
@@ -31,6 +38,8 @@ struct fake_model {
 	uint32_t admission_ms;
 	bool hardware;				/* has that engine */
 	uint32_t abi;				/* KVM_VMI_ABI or older */
+	struct fake_answer *answers;
+	size_t n_answers;
 };
 
 /* All return 0 or a negative errno as the kfuncs of the same names do. */
@@ -48,6 +57,22 @@ int fake_set_rules(struct fake_vm *vm, const struct kvm_vmi_rule *rules, size_t 
 int fake_clear_rule(struct fake_vm *vm, uint32_t id);
 int fake_set_access(const struct fake_model *model, struct fake_vm *vm,
 		    const struct kvm_vmi_range *ranges, size_t n);
+
+/* Claims from @gfn on, in order. */
+int fake_get_access(const struct fake_vm *vm, uint64_t gfn,
+		    struct kvm_vmi_range ret[static KVM_VMI_MAX_BATCH]);
+
+/* NULL if there is none. */
+struct fake_answer *fake_answer(const struct fake_model *model, uint64_t cookie);
+int fake_set_answer(struct fake_model *model, uint64_t cookie, uint32_t answer);
+int fake_clear_answer(struct fake_model *model, uint64_t cookie);
+
+/*
+ * The kernel of the guest executes a page that @rule keeps it from: 1 if that was let
+ * through because it learns, 0 if not, -ENOENT if the rule says nothing about the page.
+ */
+int fake_execute(const struct fake_model *model, struct fake_vm *vm, uint32_t rule,
+		 uint64_t gpa);
 
 /* The rule that speaks for a write, NULL if all of it is allowed. */
 struct kvm_vmi_rule_info *fake_denies(struct fake_vm *vm, uint64_t gpa, uint64_t length);

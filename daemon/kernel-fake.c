@@ -315,6 +315,60 @@ static int op_set_access(struct kernel *k, uint64_t id, const struct kvm_vmi_ran
 	return r;
 }
 
+static int op_get_access(struct kernel *k, uint64_t id, uint64_t gfn,
+			 struct kvm_vmi_range ret[static KVM_VMI_MAX_BATCH])
+{
+	struct fake_vm *vm;
+	int r = target((struct fake *)k, "get_access", id, &vm);
+
+	return r < 0 ? r : fake_get_access(vm, gfn, ret);
+}
+
+static int op_set_answer(struct kernel *k, uint64_t cookie, uint32_t answer)
+{
+	int r = fault((struct fake *)k, "set_answer");
+
+	if (r >= 0)
+		r = fake_set_answer(&((struct fake *)k)->model, cookie, answer);
+	persist((struct fake *)k);
+	return r;
+}
+
+static int op_get_answer(struct kernel *k, uint64_t cookie, uint32_t *ret)
+{
+	const struct fake_answer *a = fake_answer(&((struct fake *)k)->model, cookie);
+
+	if (!a)
+		return -ENOENT;
+	*ret = a->answer;
+	return 0;
+}
+
+static int op_clear_answer(struct kernel *k, uint64_t cookie)
+{
+	int r = fake_clear_answer(&((struct fake *)k)->model, cookie);
+
+	persist((struct fake *)k);
+	return r;
+}
+
+static int op_next_answer(struct kernel *k, const uint64_t *after, uint64_t *ret)
+{
+	const struct fake_model *model = &((struct fake *)k)->model;
+	size_t i = 0;
+
+	if (after) {
+		const struct fake_answer *a = fake_answer(model, *after);
+
+		/* As a hash map does: from the start. */
+		i = a ? (size_t)(a - model->answers) + 1 : 0;
+	}
+	if (i >= model->n_answers)
+		return -ENOENT;
+	*ret = model->answers[i].cookie;
+	return 0;
+}
+
 static int op_admit(struct kernel *k, uint64_t id)
 {
 	struct fake *f = (struct fake *)k;
@@ -397,6 +451,11 @@ static const struct kernel_ops fake_ops = {
 	.next_rule = op_next_rule,
 	.clear_rule = op_clear_rule,
 	.set_access = op_set_access,
+	.get_access = op_get_access,
+	.set_answer = op_set_answer,
+	.get_answer = op_get_answer,
+	.clear_answer = op_clear_answer,
+	.next_answer = op_next_answer,
 	.admit = op_admit,
 	.set_admission = op_set_admission,
 	.counters = op_counters,
@@ -575,6 +634,13 @@ static int do_with_vm(struct fake *f, const char *command, struct fake_vm *vm, c
 		return do_violation(f, vm, args);
 	} else if (streq(command, "write")) {
 		return args[1] && args[2] ? do_write(f, vm, args, out) : -EINVAL;
+	} else if (streq(command, "execute")) {
+		int r = args[1] && args[2] ? fake_execute(&f->model, vm, (uint32_t)number(args[1]),
+							  number(args[2])) : -EINVAL;
+
+		if (r < 0)
+			return r;
+		fputs(r ? " learned" : " denied", out);
 	} else if (streq(command, "orphan")) {
 		return do_orphan(f, vm, args);
 	} else if (streq(command, "engine")) {
@@ -617,6 +683,9 @@ static int command_run(struct fake *f, char *line, FILE *out)
 		r = 0;
 	} else if (streq(args[0], "hardware")) {
 		f->model.hardware = args[1] && streq(args[1], "on");
+		r = 0;
+	} else if (streq(args[0], "answers")) {
+		fprintf(out, " %zu", f->model.n_answers);
 		r = 0;
 	} else if (streq(args[0], "abi")) {
 		f->model.abi = (uint32_t)number(args[1]);

@@ -92,6 +92,23 @@ struct kernel_ops {
 	int (*set_access)(struct kernel *k, uint64_t vm, const struct kvm_vmi_range *ranges,
 			  size_t n);
 
+	/*
+	 * At most KVM_VMI_MAX_BATCH ranges from the run at or after frame @gfn on, whole runs
+	 * only, in order: how many, 0 at the end.
+	 */
+	int (*get_access)(struct kernel *k, uint64_t vm, uint64_t gfn,
+			  struct kvm_vmi_range ret[static KVM_VMI_MAX_BATCH]);
+
+	/*
+	 * What the policy program answers for the rule with a cookie instead of its own
+	 * action; -ENOENT: nothing.  Stays when the rule goes.  -ENOSPC, and for the next
+	 * one after @after (NULL: the first) -ENOENT at the end.
+	 */
+	int (*set_answer)(struct kernel *k, uint64_t cookie, uint32_t answer);
+	int (*get_answer)(struct kernel *k, uint64_t cookie, uint32_t *ret);
+	int (*clear_answer)(struct kernel *k, uint64_t cookie);
+	int (*next_answer)(struct kernel *k, const uint64_t *after, uint64_t *ret);
+
 	int (*admit)(struct kernel *k, uint64_t vm);
 	int (*set_admission)(struct kernel *k, enum kvm_vmi_admission mode,
 			     uint32_t deadline_ms);

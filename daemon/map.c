@@ -55,18 +55,37 @@ int map_split(uint32_t rule, uint64_t gpa, uint64_t length,
 	return n;
 }
 
-int map_rule(uint32_t id, const struct rule *rule, struct kvm_vmi_range ret[static MAP_MAX_RANGES])
+/* What a rule says of bytes @from to @to (excluded), which hold no exception. */
+static int map_piece(uint32_t id, const struct rule *rule, uint64_t from, uint64_t to,
+		     struct kvm_vmi_range *ret)
 {
-	int n;
+	if (from == to)
+		return 0;
+	if (rule->write_deny)
+		return map_split(id, from, to - from, ret);
+	if (!map_whole_frames(from, to - from))
+		return -EINVAL;
+	*ret = range(id, from >> MAP_PAGE_SHIFT, (to - from) >> MAP_PAGE_SHIFT,
+		     KVM_VMI_WRITE_ALL);
+	return 1;
+}
 
-	if (!rule->write_deny) {
-		if (!rule->length || !map_whole_frames(rule->gpa, rule->length))
-			return -EINVAL;
-		ret[0] = range(id, rule->gpa >> MAP_PAGE_SHIFT, rule->length >> MAP_PAGE_SHIFT,
-			       KVM_VMI_WRITE_ALL);
-		n = 1;
-	} else {
-		n = map_split(id, rule->gpa, rule->length, ret);
+int map_rule(uint32_t id, const struct rule *rule, struct kvm_vmi_range *ret)
+{
+	uint64_t from = rule->gpa, end = rule->gpa + rule->length;
+	int n = 0;
+
+	if (!rule->length || end < from)
+		return -EINVAL;
+	for (size_t i = 0; i <= rule->n_except; i++) {
+		uint64_t to = i < rule->n_except ? rule->except[i].gpa : end;
+		int r = to < from ? -EINVAL : map_piece(id, rule, from, to, ret + n);
+
+		if (r < 0)
+			return r;
+		n += r;
+		if (i < rule->n_except)
+			from = to + rule->except[i].length;
 	}
 	for (int i = 0; i < n; i++)
 		ret[i].rights = KVM_VMI_RIGHT_READ | rule->execute;

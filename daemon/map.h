@@ -33,15 +33,21 @@
 int map_split(uint32_t rule, uint64_t gpa, uint64_t length,
 	      struct kvm_vmi_range ret[static MAP_MAX_RANGES]);
 
+/* Ranges that map_rule() makes of a rule at most: each exception leaves one more behind it. */
+static inline size_t map_max_ranges(const struct rule *rule)
+{
+	return MAP_MAX_RANGES + rule->n_except;
+}
+
 /**
  * map_rule() - ranges of a rule
  * @id: for the ranges
- * @rule: as it was parsed
- * @ret: the ranges in order; untouched on failure
+ * @rule: as it was parsed, of a certain length
+ * @ret: the ranges in order, room for map_max_ranges(); may be written on failure
  *
- * Return: how many ranges, 1 to MAP_MAX_RANGES; -EINVAL
+ * Return: how many ranges, 0 if all of it is excepted; -EINVAL
  */
-int map_rule(uint32_t id, const struct rule *rule, struct kvm_vmi_range ret[static MAP_MAX_RANGES]);
+int map_rule(uint32_t id, const struct rule *rule, struct kvm_vmi_range *ret);
 
 /* Frames that a run of bytes touches; @length is not 0. */
 static inline uint64_t map_frames(uint64_t gpa, uint64_t length)

@@ -38,6 +38,13 @@ struct draft {
 	bool has_name, has_gpa, has_length, has_on_reset;
 	int write, execute, action, dflt, on_reset;
 	int ignored;			/* words with one legal value */
+	struct json_object *except;
+};
+
+/* One of "except". */
+struct exception {
+	struct rule_span span;
+	bool has_gpa, has_length;
 };
 
 struct policy {
@@ -46,7 +53,7 @@ struct policy {
 	int ignored;
 };
 
-enum mode_word { ENFORCE, MONITOR };
+enum mode_word { ENFORCE, MONITOR, LEARN };
 
 #define NOT_BUILT (-1)
 
@@ -197,33 +204,75 @@ static int check_name(struct parse *p, const char *path, struct json_object *v,
 	return name_is_valid(get_string(v)) ? 0 : fail_expected(p, path, NAME_EXPECTED);
 }
 
+static int get_gpa(struct parse *p, const char *path, struct json_object *v, uint64_t *ret)
+{
+	if (parse_address(get_string(v), ret) < 0)
+		return fail_expected(p, path, PARSE_ADDRESS_EXPECTED);
+	return 0;
+}
+
+static int get_length(struct parse *p, const char *path, struct json_object *v, uint64_t *ret)
+{
+	int r;
+
+	if (json_object_is_type(v, json_type_int))
+		r = get_integer(v, ret);
+	else
+		r = parse_size(get_string(v), ret);
+	if (r == -ERANGE)
+		return fail_expected(p, path, "a size of at most 2^63-1");
+	if (r < 0)
+		return fail_expected(p, path, PARSE_SIZE_EXPECTED);
+	if (*ret == 0)
+		return fail_expected(p, path, "a size above 0");
+	return 0;
+}
+
 static int parse_gpa(struct parse *p, const char *path, struct json_object *v, void *target)
 {
 	struct draft *d = target;
 
-	if (parse_address(get_string(v), &d->rule.gpa) < 0)
-		return fail_expected(p, path, PARSE_ADDRESS_EXPECTED);
 	d->has_gpa = true;
-	return 0;
+	return get_gpa(p, path, v, &d->rule.gpa);
 }
 
 static int parse_length(struct parse *p, const char *path, struct json_object *v, void *target)
 {
 	struct draft *d = target;
-	int r;
 
-	if (json_object_is_type(v, json_type_int))
-		r = get_integer(v, &d->rule.length);
-	else
-		r = parse_size(get_string(v), &d->rule.length);
-	if (r == -ERANGE)
-		return fail_expected(p, path, "a size of at most 2^63-1");
-	if (r < 0)
-		return fail_expected(p, path, PARSE_SIZE_EXPECTED);
-	if (d->rule.length == 0)
-		return fail_expected(p, path, "a size above 0");
 	d->has_length = true;
+	if (json_object_is_type(v, json_type_string) && streq(get_string(v), "all")) {
+		d->rule.length = RULE_LENGTH_ALL;
+		return 0;
+	}
+	return get_length(p, path, v, &d->rule.length);
+}
+
+static int parse_except(_unused_ struct parse *p, _unused_ const char *path,
+			struct json_object *v, void *target)
+{
+	struct draft *d = target;
+
+	d->except = v;
 	return 0;
+}
+
+static int parse_except_gpa(struct parse *p, const char *path, struct json_object *v,
+			    void *target)
+{
+	struct exception *e = target;
+
+	e->has_gpa = true;
+	return get_gpa(p, path, v, &e->span.gpa);
+}
+
+static int parse_except_length(struct parse *p, const char *path, struct json_object *v,
+			       void *target)
+{
+	struct exception *e = target;
+
+	e->has_length = true;
+	return get_length(p, path, v, &e->span.length);
 }
 
 static int parse_page_table(_unused_ struct parse *p, _unused_ const char *path,
@@ -298,7 +347,9 @@ static const struct word words_on_reset[] = {
 	{ "kill", KVM_VMI_RESET_KILL }, {}
 };
 static const struct word words_arm[] = { { "now", ALLOW }, { "boot", NOT_BUILT }, {} };
-static const struct word words_mode[] = { { "monitor", MONITOR }, { "enforce", ENFORCE }, {} };
+static const struct word words_mode[] = {
+	{ "monitor", MONITOR }, { "enforce", ENFORCE }, { "learn", LEARN }, {}
+};
 static const struct word words_trust[] = { { "any", ALLOW }, {} };
 
 #define WORD(k, list, type, member) \
@@ -309,6 +360,7 @@ static const struct field rule_fields[] = {
 	OTHER("name", STRING, NAME_EXPECTED, parse_name),
 	OTHER("gpa", STRING, PARSE_ADDRESS_EXPECTED, parse_gpa),
 	OTHER("length", STRING | INT, PARSE_SIZE_EXPECTED, parse_length),
+	OTHER("except", ARRAY, "an array of ranges", parse_except),
 	OTHER("symbol", STRING, "the name of a symbol", parse_not_built),
 	OTHER("offset", STRING | INT, PARSE_SIZE_EXPECTED, parse_not_built),
 	WORD("write", words_write, struct draft, write),
@@ -323,6 +375,11 @@ static const struct field rule_fields[] = {
 	OTHER("verify", INT, "seconds", parse_not_built),
 	OTHER("pin", STRING | ARRAY | OBJECT, "what to pin", parse_not_built),
 	OTHER("efi-runtime", STRING | ARRAY | OBJECT | BOOL, "EFI runtime ranges", parse_not_built),
+};
+
+static const struct field except_fields[] = {
+	OTHER("gpa", STRING, PARSE_ADDRESS_EXPECTED, parse_except_gpa),
+	OTHER("length", STRING | INT, PARSE_SIZE_EXPECTED, parse_except_length),
 };
 
 static const struct field policy_fields[] = {
@@ -441,6 +498,7 @@ static int check_range(struct parse *p, const char *path, const struct rule *rul
 	if (rule->gpa % SUBPAGE_SIZE == 0 && rule->length % SUBPAGE_SIZE == 0)
 		return 0;
 
+	/* With RULE_LENGTH_ALL it is the address. */
 	high = (end + SUBPAGE_SIZE - 1) & ~(SUBPAGE_SIZE - 1);
 	snprintf(sub, sizeof(sub), "%s/%s", path, key);
 	return fail_at(p, policy_locate(p->text, p->len, sub, NULL, NULL), sub, -EINVAL,
@@ -450,19 +508,97 @@ static int check_range(struct parse *p, const char *path, const struct rule *rul
 		       SUBPAGE_SIZE, rule->gpa, rule->length, low, high - low);
 }
 
-/* Who may execute is said of whole frames. */
-static int fail_frames(struct parse *p, const char *path, const struct rule *rule)
+/* Who may execute, and what is excepted, is said of whole frames. */
+static int fail_frames(struct parse *p, const char *path, const char *where,
+		       const struct rule_span *span)
 {
-	uint64_t low = rule->gpa & ~(FRAME_SIZE - 1);
-	uint64_t high = (rule->gpa + rule->length + FRAME_SIZE - 1) & ~(FRAME_SIZE - 1);
+	uint64_t low = span->gpa & ~(FRAME_SIZE - 1);
+	uint64_t high = (span->gpa + span->length + FRAME_SIZE - 1) & ~(FRAME_SIZE - 1);
 	char sub[PATH_MAX_LEN];
 
-	snprintf(sub, sizeof(sub), "%s/%s", path, rule->gpa % FRAME_SIZE ? "gpa" : "length");
+	snprintf(sub, sizeof(sub), "%s/%s", path, span->gpa % FRAME_SIZE ? "gpa" : "length");
 	return fail_at(p, policy_locate(p->text, p->len, sub, NULL, NULL), sub, -EINVAL,
-		       "expected whole frames of %" PRIu64 " bytes with \"execute\", got gpa 0x%"
-		       PRIx64 " length 0x%" PRIx64 "; the frames around it are gpa 0x%" PRIx64
+		       "expected whole frames of %" PRIu64 " bytes %s, got gpa 0x%" PRIx64
+		       " length 0x%" PRIx64 "; the frames around it are gpa 0x%" PRIx64
 		       " length 0x%" PRIx64,
-		       FRAME_SIZE, rule->gpa, rule->length, low, high - low);
+		       FRAME_SIZE, where, span->gpa, span->length, low, high - low);
+}
+
+static int compare_spans(const void *a, const void *b)
+{
+	const struct rule_span *x = a, *y = b;
+
+	return (x->gpa > y->gpa) - (x->gpa < y->gpa);
+}
+
+static int parse_exception(struct parse *p, const char *path, struct json_object *o,
+			   const struct rule *rule, struct rule_span *ret)
+{
+	uint64_t limit = rule->length == RULE_LENGTH_ALL ? GPA_LIMIT : rule->gpa + rule->length;
+	struct exception e = {};
+	uint64_t end;
+	int r;
+
+	if (!json_object_is_type(o, json_type_object))
+		return fail_expected(p, path, "a range (an object)");
+	r = parse_object(p, path, o, except_fields, ARRAY_SIZE(except_fields), &e);
+	if (r < 0)
+		return r;
+	if (!e.has_gpa)
+		return fail_missing(p, path, "the key \"gpa\"");
+	if (!e.has_length)
+		return fail_missing(p, path, "the key \"length\"");
+	if ((e.span.gpa | e.span.length) % FRAME_SIZE)
+		return fail_frames(p, path, "in \"except\"", &e.span);
+	if (__builtin_add_overflow(e.span.gpa, e.span.length, &end) || e.span.gpa < rule->gpa ||
+	    end > limit)
+		return fail_at(p, policy_locate(p->text, p->len, path, NULL, NULL), path, -EINVAL,
+			       "expected a range within the rule's, got gpa 0x%" PRIx64
+			       " length 0x%" PRIx64, e.span.gpa, e.span.length);
+	*ret = e.span;
+	return 0;
+}
+
+/* In order, and what touches or overlaps in one. */
+static size_t merge_spans(struct rule_span *spans, size_t n)
+{
+	size_t last = 0;
+
+	qsort(spans, n, sizeof(*spans), compare_spans);
+	for (size_t i = 1; i < n; i++) {
+		uint64_t end = spans[last].gpa + spans[last].length;
+
+		if (spans[i].gpa > end)
+			spans[++last] = spans[i];
+		else if (spans[i].gpa + spans[i].length > end)
+			spans[last].length = spans[i].gpa + spans[i].length - spans[last].gpa;
+	}
+	return last + 1;
+}
+
+static int parse_exceptions(struct parse *p, const char *path, struct json_object *array,
+			    struct rule *rule)
+{
+	size_t n = json_object_array_length(array);
+	_cleanup_free_ struct rule_span *spans = NULL;
+	int r;
+
+	if (!n)
+		return 0;
+	spans = calloc(n, sizeof(*spans));
+	if (!spans)
+		return -ENOMEM;
+	for (size_t i = 0; i < n; i++) {
+		char sub[PATH_MAX_LEN];
+
+		snprintf(sub, sizeof(sub), "%s/except/%zu", path, i);
+		r = parse_exception(p, sub, json_object_array_get_idx(array, i), rule, &spans[i]);
+		if (r < 0)
+			return r;
+	}
+	rule->n_except = merge_spans(spans, n);
+	rule->except = TAKE_PTR(spans);
+	return 0;
 }
 
 static int parse_rule(struct parse *p, const char *path, struct json_object *o,
@@ -495,7 +631,8 @@ static int parse_rule(struct parse *p, const char *path, struct json_object *o,
 	if (r < 0)
 		return r;
 	if (d.execute != RULE_EXECUTE_BOTH && (d.rule.gpa | d.rule.length) % FRAME_SIZE)
-		return fail_frames(p, path, &d.rule);
+		return fail_frames(p, path, "with \"execute\"",
+				   &(struct rule_span) { d.rule.gpa, d.rule.length });
 
 	d.rule.write_deny = d.write == DENY;
 	d.rule.execute = (uint32_t)d.execute;
@@ -503,8 +640,51 @@ static int parse_rule(struct parse *p, const char *path, struct json_object *o,
 	d.rule.dflt = (enum kvm_vmi_verdict)d.dflt;
 	d.rule.on_reset = (enum kvm_vmi_on_reset)d.on_reset;
 	d.rule.monitor = policy->mode == MONITOR;
+	d.rule.learn = policy->mode == LEARN;
+	if (d.rule.learn && !rule_can_learn(&d.rule))
+		return fail_at(p, policy_locate(p->text, p->len, path, NULL, NULL), path, -EINVAL,
+			       "expected \"execute\": \"user\" and no \"write\": \"deny\" in mode "
+			       "\"learn\"");
+	/* Last: from here on there is something to free. */
+	if (d.except) {
+		r = parse_exceptions(p, path, d.except, &d.rule);
+		if (r < 0)
+			return r;
+	}
 	*ret = d.rule;
 	return 0;
+}
+
+/* One block that holds the rules and what they except; the rules' own are freed. */
+static int pack_rules(const struct rule *rules, size_t n, struct rule **ret)
+{
+	size_t n_spans = 0;
+	struct rule_span *next;
+	struct rule *packed;
+
+	for (size_t i = 0; i < n; i++)
+		n_spans += rules[i].n_except;
+	packed = malloc(n * sizeof(*packed) + n_spans * sizeof(*next));
+	if (!packed)
+		return -ENOMEM;
+	memcpy(packed, rules, n * sizeof(*packed));
+	next = (struct rule_span *)(packed + n);
+	for (size_t i = 0; i < n; i++) {
+		if (!packed[i].n_except)
+			continue;
+		memcpy(next, rules[i].except, rules[i].n_except * sizeof(*next));
+		packed[i].except = next;
+		next += rules[i].n_except;
+	}
+	*ret = packed;
+	return 0;
+}
+
+static void free_rules(struct rule *rules, size_t n)
+{
+	for (size_t i = 0; rules && i < n; i++)
+		free(rules[i].except);
+	free(rules);
 }
 
 static int compare_names(const void *a, const void *b)
@@ -540,7 +720,7 @@ static int parse_policy(struct parse *p, struct json_object *root, struct rule *
 			size_t *ret_n)
 {
 	struct policy policy = { .mode = ENFORCE, .on_reset = KVM_VMI_RESET_DISARM };
-	_cleanup_free_ struct rule *rules = NULL;
+	struct rule *rules;
 	size_t n;
 	int r;
 
@@ -559,20 +739,20 @@ static int parse_policy(struct parse *p, struct json_object *root, struct rule *
 	rules = calloc(n, sizeof(*rules));
 	if (!rules)
 		return -ENOMEM;
-	for (size_t i = 0; i < n; i++) {
+	for (size_t i = 0; r >= 0 && i < n; i++) {
 		char path[PATH_MAX_LEN];
 
 		snprintf(path, sizeof(path), "/rules/%zu", i);
 		r = parse_rule(p, path, json_object_array_get_idx(policy.rules, i), &policy,
 			       &rules[i]);
-		if (r < 0)
-			return r;
 	}
-	r = check_names_differ(p, rules, n);
+	if (r >= 0)
+		r = check_names_differ(p, rules, n);
+	if (r >= 0)
+		r = pack_rules(rules, n, ret_rules);
+	free_rules(rules, n);
 	if (r < 0)
 		return r;
-
-	*ret_rules = TAKE_PTR(rules);
 	*ret_n = n;
 	return 0;
 }
@@ -594,7 +774,7 @@ static int parse_text(struct parse *p, struct rule **ret_rules, size_t *ret_n)
 	struct policy alone = { .mode = ENFORCE, .on_reset = KVM_VMI_RESET_DISARM };
 	_cleanup_json_ struct json_object *root = NULL;
 	_cleanup_free_ char *problem = NULL;
-	_cleanup_free_ struct rule *rule = NULL;
+	struct rule rule = {};
 	size_t offset;
 	int r;
 
@@ -616,13 +796,12 @@ static int parse_text(struct parse *p, struct rule **ret_rules, size_t *ret_n)
 	if (is_policy(root))
 		return parse_policy(p, root, ret_rules, ret_n);
 
-	rule = calloc(1, sizeof(*rule));
-	if (!rule)
-		return -ENOMEM;
-	r = parse_rule(p, "", root, &alone, rule);
+	r = parse_rule(p, "", root, &alone, &rule);
+	if (r >= 0)
+		r = pack_rules(&rule, 1, ret_rules);
+	free(rule.except);
 	if (r < 0)
 		return r;
-	*ret_rules = TAKE_PTR(rule);
 	*ret_n = 1;
 	return 0;
 }
@@ -639,6 +818,48 @@ int rules_parse(const char *text, size_t len, const char *file_label,
 	return r;
 }
 
+int rule_copy(const struct rule *rule, struct rule *ret)
+{
+	struct rule_span *except = NULL;
+
+	if (rule->n_except) {
+		except = calloc(rule->n_except, sizeof(*except));
+		if (!except)
+			return -ENOMEM;
+		memcpy(except, rule->except, rule->n_except * sizeof(*except));
+	}
+	*ret = *rule;
+	ret->except = except;
+	return 0;
+}
+
+bool rule_can_learn(const struct rule *rule)
+{
+	return rule->execute == KVM_VMI_RIGHT_EXEC_USER && !rule->write_deny;
+}
+
+static int add_exceptions(struct json_object *o, const struct rule *rule)
+{
+	struct json_object *array;
+	int r;
+
+	if (!rule->n_except)
+		return 0;
+	array = json_object_new_array();
+	if (!array)
+		return -ENOMEM;
+	r = json_add(o, "except", array);
+	for (size_t i = 0; r >= 0 && i < rule->n_except; i++) {
+		_cleanup_json_ struct json_object *span = json_object_new_object();
+
+		if (!span || json_add_hex(span, "gpa", rule->except[i].gpa) < 0 ||
+		    json_add_u64(span, "length", rule->except[i].length) < 0)
+			return -ENOMEM;
+		r = json_append(array, TAKE_PTR(span));
+	}
+	return r;
+}
+
 int rule_to_json(const struct rule *rule, char **ret)
 {
 	_cleanup_json_ struct json_object *o = json_object_new_object();
@@ -646,7 +867,9 @@ int rule_to_json(const struct rule *rule, char **ret)
 	if (!o ||
 	    json_add_string(o, "name", rule->name) < 0 ||
 	    json_add_hex(o, "gpa", rule->gpa) < 0 ||
-	    json_add_u64(o, "length", rule->length) < 0 ||
+	    (rule->length == RULE_LENGTH_ALL ? json_add_string(o, "length", "all") :
+					       json_add_u64(o, "length", rule->length)) < 0 ||
+	    add_exceptions(o, rule) < 0 ||
 	    json_add_string(o, "write", rule->write_deny ? "deny" : "allow") < 0 ||
 	    json_add_string(o, "execute", merlon_execute_name(rule->execute)) < 0 ||
 	    json_add_string(o, "action", merlon_verdict_name(rule->action)) < 0 ||

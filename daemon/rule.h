@@ -17,13 +17,27 @@
 
 #define RULE_EXECUTE_BOTH	(KVM_VMI_RIGHT_EXEC_KERNEL | KVM_VMI_RIGHT_EXEC_USER)
 
+/* The length of a rule that reaches as far as the guest's physical addresses do. */
+#define RULE_LENGTH_ALL 0
+
+/* A run of bytes of a guest. */
+struct rule_span {
+	uint64_t gpa;
+	uint64_t length;
+};
+
 /**
  * struct rule - what one rule asks for, every default filled in
  * @name: 1 to MERLON_NAME_MAX characters of [A-Za-z0-9_.:-], never "" and never
  *	starting with '-' or '.'; unique within one text
  * @gpa: first byte, an L1 guest physical address, a multiple of 128
  * @length: bytes, at least 128, a multiple of 128; @gpa + @length <= 1 << 52
- *	(whether the guest's own MAXPHYADDR reaches that far is for the caller)
+ *	(whether the guest's own MAXPHYADDR reaches that far is for the caller); or
+ *	RULE_LENGTH_ALL, which is for the caller to resolve
+ * @except: runs of whole frames within that the rule says nothing about, in order and
+ *	apart; NULL if @n_except is 0.  Of rules that rules_parse() returns it lies in the
+ *	same block of memory
+ * @n_except: how many
  * @action: enum kvm_vmi_verdict, what a violation gets: never KVM_VMI_DEFAULT
  * @dflt: KVM_VMI_DENY, KVM_VMI_ALLOW or KVM_VMI_KILL, in place of an action
  *	that is illegal for a violation
@@ -33,11 +47,15 @@
  *	only, if not both.  At least this or @write_deny denies something
  * @page_table: page walks are served silently
  * @monitor: the text's "mode" is "monitor": report, always allow
+ * @learn: it is "learn": what the kernel executes is added to @except.  Of rules that
+ *	deny the kernel execution and nothing else
  */
 struct rule {
 	char name[MERLON_NAME_MAX + 1];
 	uint64_t gpa;
 	uint64_t length;
+	struct rule_span *except;
+	size_t n_except;
 	enum kvm_vmi_verdict action;
 	enum kvm_vmi_verdict dflt;
 	enum kvm_vmi_on_reset on_reset;
@@ -45,6 +63,7 @@ struct rule {
 	uint32_t execute;
 	bool page_table;
 	bool monitor;
+	bool learn;
 };
 
 /**
@@ -53,7 +72,7 @@ struct rule {
  *	terminated; "match" is checked for its form and otherwise ignored
  * @len: bytes of @text
  * @file_label: what errors call the text (a file name, or MERLON_TEXT_LABEL)
- * @ret_rules: the rules in their order, to be freed with free(); untouched on
+ * @ret_rules: the rules in their order, to be freed with one free(); untouched on
  *	failure
  * @ret_n: how many, at least 1; untouched on failure
  * @reterr_message: set on failure only, except when memory ran out (then NULL):
@@ -69,10 +88,22 @@ int rules_parse(const char *text, size_t len, const char *file_label,
 		struct rule **ret_rules, size_t *ret_n, char **reterr_message);
 
 /**
+ * rule_copy() - a rule with exceptions of its own
+ * @rule: a rule
+ * @ret: filled; its @except is to be freed with free()
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int rule_copy(const struct rule *rule, struct rule *ret);
+
+/* May the rule learn: does it keep the kernel from executing, and do nothing else? */
+bool rule_can_learn(const struct rule *rule);
+
+/**
  * rule_to_json() - the rule in the vocabulary that rules_parse() reads
  * @rule: a rule
  * @ret: one JSON object on one line, to be freed with free(); reads back as the
- *	same rule, @monitor excepted, which belongs to the text and not the rule
+ *	same rule, but for @monitor and @learn, which belong to the text and not the rule
  *
  * Return: 0 or -ENOMEM.
  */

@@ -3,13 +3,15 @@
 #include "bus-fault.h"
 #include "engine.h"
 #include "inventory.h"
+#include "learn.h"
 #include "log.h"
 #include "map.h"
+#include "mode.h"
 #include "ruleset.h"
 #include "util/json.h"
 #include "util/parse.h"
 
-static struct kvm_vmi_rule kernel_rule(const struct vm *vm, const struct vm_rule *r)
+struct kvm_vmi_rule ruleset_kernel_rule(const struct vm *vm, const struct vm_rule *r)
 {
 	struct kvm_vmi_rule k = {
 		.id = r->id,
@@ -34,6 +36,7 @@ static void rule_from_kernel(struct vm_rule *r, const struct kvm_vmi_rule *k)
 	unsigned int action = k->action[KVM_VMI_ACTION_WRITE];
 
 	r->orphan = true;
+	free(r->rule.except);
 	r->rule = (struct rule) {
 		.action = action ? (enum kvm_vmi_verdict)action : KVM_VMI_DENY,
 		.dflt = k->dflt ? (enum kvm_vmi_verdict)k->dflt : KVM_VMI_DENY,
@@ -77,8 +80,8 @@ static int check_limits(const struct manager *m, const struct vm *vm, const stru
 	return 0;
 }
 
-/* What this host's CPU can keep a guest from. */
-static int check_execute(const struct manager *m, const struct rule *rule, sd_bus_error *reterr)
+int ruleset_check_execute(const struct manager *m, const struct rule *rule,
+			  sd_bus_error *reterr)
 {
 	uint64_t feature;
 
@@ -101,10 +104,16 @@ static int check_execute(const struct manager *m, const struct rule *rule, sd_bu
 			 "what it can", rule->name, merlon_execute_name(rule->execute));
 }
 
+/* One past the guest's last physical address. */
+static uint64_t gpa_limit(const struct vm *vm)
+{
+	return vm->info.maxphyaddr >= 64 ? UINT64_MAX : 1ULL << vm->info.maxphyaddr;
+}
+
 static int check_rule(const struct manager *m, const struct vm *vm, const struct rule *rule,
 		      sd_bus_error *reterr)
 {
-	uint64_t limit = vm->info.maxphyaddr >= 64 ? UINT64_MAX : 1ULL << vm->info.maxphyaddr;
+	uint64_t limit = gpa_limit(vm);
 
 	if (vm_find_rule_by_name(vm, rule->name))
 		return bus_fault(reterr, MERLON_E_RULE_EXISTS,
@@ -127,7 +136,14 @@ static int check_rule(const struct manager *m, const struct vm *vm, const struct
 		return bus_fault(reterr, MERLON_E_NOT_SUPPORTED,
 				 "Rule '%s': this kernel cannot deny writes to %s", rule->name,
 				 m->caps.features & KVM_VMI_CAP_WRITE ? "parts of pages" : "pages");
-	return check_execute(m, rule, reterr);
+	if (rule->n_except &&
+	    rule->except[rule->n_except - 1].gpa + rule->except[rule->n_except - 1].length > limit)
+		return bus_fault(reterr, MERLON_E_INVALID_RULE,
+				 "Rule '%s': an exception reaches beyond the guest's %u-bit "
+				 "physical addresses", rule->name, vm->info.maxphyaddr);
+	if (rule->learn)
+		return learn_check(m, rule, reterr);
+	return ruleset_check_execute(m, rule, reterr);
 }
 
 int ruleset_check_vm(const struct vm *vm, sd_bus_error *reterr)
@@ -170,8 +186,10 @@ static int describe_rule(struct json_object *o, const struct vm_rule *r,
 		e = json_add_string(o, "write", r->rule.write_deny ? "deny" : "allow");
 	if (e >= 0 && !r->orphan)
 		e = json_add_string(o, "execute", merlon_execute_name(r->rule.execute));
+	if (e >= 0 && r->rule.n_except)
+		e = json_add_u64(o, "exceptions", r->rule.n_except);
 	if (e >= 0)
-		e = json_add_string(o, "mode", r->rule.monitor ? "monitor" : "enforce");
+		e = json_add_string(o, "mode", mode_of(&r->rule));
 	if (e >= 0)
 		e = json_add_string(o, "action", merlon_verdict_name(r->rule.action));
 	if (e >= 0)
@@ -229,16 +247,18 @@ static int apply(struct kernel *k, const struct vm *vm, const struct vm_rule *ru
 {
 	_cleanup_free_ struct kvm_vmi_range *ranges = NULL;
 	_cleanup_free_ struct kvm_vmi_rule *batch = NULL;
-	size_t n_ranges = 0;
+	size_t n_ranges = 0, room = 0;
 	int r;
 
 	*ret_what = "Setting rules";
+	for (size_t i = 0; i < n; i++)
+		room += map_max_ranges(&rules[i].rule);
 	batch = calloc(n, sizeof(*batch));
-	ranges = calloc(n, MAP_MAX_RANGES * sizeof(*ranges));
+	ranges = calloc(room, sizeof(*ranges));
 	if (!batch || !ranges)
 		return -ENOMEM;
 	for (size_t i = 0; i < n; i++) {
-		batch[i] = kernel_rule(vm, &rules[i]);
+		batch[i] = ruleset_kernel_rule(vm, &rules[i]);
 		r = map_rule(rules[i].id, &rules[i].rule, &ranges[n_ranges]);
 		if (r < 0)
 			return r;
@@ -248,6 +268,11 @@ static int apply(struct kernel *k, const struct vm *vm, const struct vm_rule *ru
 		size_t k_n = n - i < KVM_VMI_MAX_BATCH ? n - i : KVM_VMI_MAX_BATCH;
 
 		r = k->ops->set_rules(k, vm->info.id, batch + i, k_n);
+		if (r < 0)
+			return r;
+	}
+	for (size_t i = 0; i < n; i++) {
+		r = rules[i].rule.learn ? learn_begin(k, batch[i].cookie) : 0;
 		if (r < 0)
 			return r;
 	}
@@ -269,6 +294,8 @@ static void take_back(struct kernel *k, struct vm *vm, const struct vm_rule *rul
 	for (size_t i = 0; i < n; i++) {
 		int r = in_kernel ? k->ops->clear_rule(k, vm->info.id, rules[i].id) : 0;
 
+		if (in_kernel && rules[i].rule.learn)
+			learn_end(k, vm_cookie(vm->info.id, rules[i].rule.name));
 		if (r < 0 && r != -ENOENT && r != -ESRCH && r != -EIO)
 			log_warning_errno(r, "VM #%llu: rule '%s' could not be taken back, "
 					  "ignoring: %m", (unsigned long long)vm->info.id,
@@ -293,8 +320,6 @@ int ruleset_protect(struct manager *m, struct vm *vm, const struct rule *rules, 
 	r = ruleset_check_vm(vm, reterr);
 	if (r >= 0)
 		r = check_limits(m, vm, rules, n, reterr);
-	for (size_t i = 0; r >= 0 && i < n; i++)
-		r = check_rule(m, vm, &rules[i], reterr);
 	if (r < 0)
 		return r;
 
@@ -302,10 +327,18 @@ int ruleset_protect(struct manager *m, struct vm *vm, const struct rule *rules, 
 	if (!planned)
 		return -ENOMEM;
 	for (size_t i = 0; i < n; i++) {
+		/* The caller's exceptions, for as long as this takes. */
 		planned[i].rule = rules[i];
+		if (rules[i].length == RULE_LENGTH_ALL && rules[i].gpa < gpa_limit(vm))
+			planned[i].rule.length = gpa_limit(vm) - rules[i].gpa;
+		r = check_rule(m, vm, &planned[i].rule, reterr);
+		if (r < 0)
+			goto forget_ids;
 		planned[i].id = vm_next_rule_id(vm);
-		if (!planned[i].id)
-			return bus_fault(reterr, MERLON_E_LIMITS_EXCEEDED, "No rule id is free");
+		if (!planned[i].id) {
+			r = bus_fault(reterr, MERLON_E_LIMITS_EXCEEDED, "No rule id is free");
+			goto forget_ids;
+		}
 	}
 	/* Before anything changes: a report that cannot be written is no reason to undo. */
 	r = protect_report(planned, n, engine_of(m, vm), dry_run, &report);
@@ -320,12 +353,13 @@ int ruleset_protect(struct manager *m, struct vm *vm, const struct rule *rules, 
 	for (; added < n; added++) {
 		struct vm_rule *rule = vm_add_rule(vm, planned[added].id);
 
-		if (!rule) {
+		if (!rule || rule_copy(&planned[added].rule, &rule->rule) < 0) {
+			if (rule)
+				vm_remove_rule(vm, planned[added].id);
 			r = -ENOMEM;
 			goto forget;
 		}
-		*rule = planned[added];
-		rule->info.rule = kernel_rule(vm, rule);
+		rule->info.rule = ruleset_kernel_rule(vm, rule);
 	}
 	what = "Saving the names of rules";
 	r = manager_save(m);
@@ -352,8 +386,11 @@ int ruleset_protect(struct manager *m, struct vm *vm, const struct rule *rules, 
 
 forget:
 	take_back(m->kernel, vm, planned, added, false);
+	if (r != -ENOMEM)
+		r = bus_fault_errno(reterr, r, what);
+forget_ids:
 	vm->next_rule = next;
-	return r == -ENOMEM ? r : bus_fault_errno(reterr, r, what);
+	return r;
 }
 
 /* An orphan has no name; this is how it is called. */
@@ -382,7 +419,7 @@ int ruleset_names(const struct vm *vm, struct json_object **ret)
 	return 0;
 }
 
-static struct vm_rule *find_rule(const struct vm *vm, const char *name)
+struct vm_rule *ruleset_find(const struct vm *vm, const char *name)
 {
 	uint64_t id;
 
@@ -400,6 +437,8 @@ static void forget_rule(struct manager *m, struct vm *vm, uint32_t id)
 
 	if (!rule)
 		return;
+	if (rule->rule.learn)
+		learn_end(m->kernel, vm_cookie(vm->info.id, rule->rule.name));
 	memcpy(name, rule->rule.name, sizeof(name));
 	vm_remove_rule(vm, id);
 	vm->info.rules = (uint32_t)vm->n_rules;
@@ -417,7 +456,7 @@ int ruleset_unprotect(struct manager *m, struct vm *vm, const char *name, bool d
 	int r;
 
 	if (name[0]) {
-		rule = find_rule(vm, name);
+		rule = ruleset_find(vm, name);
 		if (!rule)
 			return bus_fault(reterr, MERLON_E_NO_SUCH_RULE,
 					 "VM #%llu has no such rule",
@@ -477,6 +516,7 @@ static int add_counters(struct json_object *o, const struct kvm_vmi_rule_info *i
 		{ "opened", info->opened },
 		{ "kvm-writes", info->kvm_writes },
 		{ "stepped", info->stepped },
+		{ "granted", info->granted },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(counters); i++) {
@@ -563,6 +603,8 @@ int ruleset_reconcile(struct manager *m, struct vm *vm)
 		}
 		vm->rules[i].info = info;
 		vm->rules[i].rule.monitor = info.rule.flags & KVM_VMI_RULE_MONITOR;
+		if (!vm->rules[i].orphan)
+			vm->rules[i].rule.learn = learn_is_on(m->kernel, info.rule.cookie);
 		after = info.rule.id;
 		i++;
 	}

@@ -23,6 +23,16 @@
 /* Of all VMs together. */
 #define RULESET_MAX_TOTAL	100000
 
+/* The rule as the kernel is told of it. */
+struct kvm_vmi_rule ruleset_kernel_rule(const struct vm *vm, const struct vm_rule *r);
+
+/* The rule of that name, or with that id ("#3"); NULL. */
+struct vm_rule *ruleset_find(const struct vm *vm, const char *name);
+
+/* Can this host's CPU keep a guest from what the rule denies?  As ruleset_check_vm(). */
+int ruleset_check_execute(const struct manager *m, const struct rule *rule,
+			  sd_bus_error *reterr);
+
 /* Can this VM be protected?  0, or a negative errno with @reterr set. */
 int ruleset_check_vm(const struct vm *vm, sd_bus_error *reterr);
 

@@ -89,10 +89,7 @@ static int parse_rule(struct json_object *o, struct vm *vm)
 	rules[0].monitor = json_get_bool(o, "monitor", false);
 
 	rule = vm_add_rule(vm, (uint32_t)id);
-	if (!rule)
-		return -ENOMEM;
-	rule->rule = rules[0];
-	return 0;
+	return rule ? rule_copy(&rules[0], &rule->rule) : -ENOMEM;
 }
 
 static int parse_vm(struct json_object *o, struct vm_table *t)

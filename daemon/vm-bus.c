@@ -6,7 +6,9 @@
 #include "bus-fault.h"
 #include "engine.h"
 #include "inventory.h"
+#include "learn.h"
 #include "manager-bus.h"
+#include "mode.h"
 #include "rule.h"
 #include "ruleset.h"
 #include "util/parse.h"
@@ -223,6 +225,52 @@ static int method_set_engine(sd_bus_message *call, void *userdata, sd_bus_error 
 	return sd_bus_reply_method_return(call, "s", report);
 }
 
+static int method_set_mode(sd_bus_message *call, void *userdata, sd_bus_error *reterr)
+{
+	_cleanup_free_ char *report = NULL;
+	struct manager *m = userdata;
+	const char *name, *word;
+	struct vm *vm;
+	int r, dry_run;
+
+	r = auth_check(call, AUTH_MANAGE, NULL, reterr);
+	if (r <= 0)
+		return r < 0 ? r : 1;
+	r = bus_read_text(call, MERLON_WHAT_MAX, &name, reterr);
+	if (r >= 0)
+		r = bus_read_text(call, MERLON_WHAT_MAX, &word, reterr);
+	if (r >= 0)
+		r = sd_bus_message_read(call, "b", &dry_run);
+	if (r >= 0)
+		r = this_vm(m, call, &vm, reterr);
+	if (r >= 0)
+		r = mode_set(m, vm, name, word, dry_run, &report, reterr);
+	if (r < 0)
+		return r;
+	return sd_bus_reply_method_return(call, "s", report);
+}
+
+static int method_export_rule(sd_bus_message *call, void *userdata, sd_bus_error *reterr)
+{
+	_cleanup_free_ char *policy = NULL;
+	struct manager *m = userdata;
+	const char *name;
+	struct vm *vm;
+	int r;
+
+	r = auth_check(call, AUTH_LIST, NULL, reterr);
+	if (r <= 0)
+		return r < 0 ? r : 1;
+	r = bus_read_text(call, MERLON_WHAT_MAX, &name, reterr);
+	if (r >= 0)
+		r = this_vm(m, call, &vm, reterr);
+	if (r >= 0)
+		r = learn_export(m, vm, name, &policy, reterr);
+	if (r < 0)
+		return r;
+	return sd_bus_reply_method_return(call, "s", policy);
+}
+
 static int method_list_rules(sd_bus_message *call, void *userdata, sd_bus_error *reterr)
 {
 	_cleanup_free_ char *report = NULL;
@@ -254,6 +302,12 @@ static const sd_bus_vtable vm_vtable[] = {
 	SD_BUS_METHOD_WITH_NAMES("SetEngine", "sb", SD_BUS_PARAM(engine) SD_BUS_PARAM(dry_run),
 				 "s", SD_BUS_PARAM(report),
 				 method_set_engine, SD_BUS_VTABLE_UNPRIVILEGED),
+	SD_BUS_METHOD_WITH_NAMES("SetMode", "ssb",
+				 SD_BUS_PARAM(rule) SD_BUS_PARAM(mode) SD_BUS_PARAM(dry_run),
+				 "s", SD_BUS_PARAM(report),
+				 method_set_mode, SD_BUS_VTABLE_UNPRIVILEGED),
+	SD_BUS_METHOD_WITH_NAMES("ExportRule", "s", SD_BUS_PARAM(rule), "s", SD_BUS_PARAM(policy),
+				 method_export_rule, SD_BUS_VTABLE_UNPRIVILEGED),
 	SD_BUS_METHOD_WITH_NAMES("ListRules", NULL,, "s", SD_BUS_PARAM(rules),
 				 method_list_rules, SD_BUS_VTABLE_UNPRIVILEGED),
 	SD_BUS_VTABLE_END

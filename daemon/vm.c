@@ -21,6 +21,8 @@ struct vm *vm_new(uint64_t id)
 struct vm *vm_free(struct vm *vm)
 {
 	if (vm) {
+		for (size_t i = 0; i < vm->n_rules; i++)
+			free(vm->rules[i].rule.except);
 		free(vm->rules);
 		free(vm->retired);
 		free(vm);
@@ -119,6 +121,7 @@ void vm_remove_rule(struct vm *vm, uint32_t id)
 	if (i >= vm->n_rules || vm->rules[i].id != id)
 		return;
 	retire(vm, &vm->rules[i]);
+	free(vm->rules[i].rule.except);
 	memmove(&vm->rules[i], &vm->rules[i + 1], (vm->n_rules - i - 1) * sizeof(*vm->rules));
 	vm->n_rules--;
 }

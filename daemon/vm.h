@@ -16,8 +16,8 @@
 /**
  * struct vm_rule - a rule of a VM
  * @id: in the kernel's table, unique within the VM
- * @rule: what was asked for; for an orphan only the kernel's half is known: the
- *	name is "", gpa and length are 0
+ * @rule: what was asked for, with exceptions of its own; for an orphan only the kernel's
+ *	half is known: the name is "", gpa and length are 0
  * @orphan: the kernel has it and merlond does not know it
  * @info: as the kernel last told
  */

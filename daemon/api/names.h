@@ -262,6 +262,11 @@ enum merlon_degraded {
 #define MERLON_STATE_DEAD		"dead"		/* killed or dying */
 #define MERLON_STATE_UNSUPPORTED	"unsupported"	/* SEV, TDX, private memory */
 
+/* Modes of a rule. */
+#define MERLON_MODE_ENFORCE		"enforce"
+#define MERLON_MODE_MONITOR		"monitor"
+#define MERLON_MODE_LEARN		"learn"
+
 /* What every enforcing rule says of itself, and status prints. */
 #define MERLON_DEVICE_WRITES		"device-writes"
 #define MERLON_NOT_ENFORCED		"not enforced"

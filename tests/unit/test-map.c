@@ -108,4 +108,40 @@ static void rules_of_pages(_unused_ void **state)
 	assert_int_equal(map_rule(7, &rule, r), -EINVAL);
 }
 
-UNIT_MAIN(T(rules_of_pages), T(one_frame), T(several_frames), T(every_place_in_three_frames), T(refused))
+static void rules_with_exceptions(_unused_ void **state)
+{
+	struct rule_span except[] = { { 0x10000, 0x1000 }, { 0x13000, 0x2000 }, { 0x1f000, 0x1000 } };
+	struct rule rule = {
+		.gpa = 0x10000, .length = 0x10000, .execute = KVM_VMI_RIGHT_EXEC_USER,
+		.except = except, .n_except = 3,
+	};
+	struct kvm_vmi_range r[MAP_MAX_RANGES + 3];
+
+	/* At its beginning, amidst it, at its end. */
+	assert_int_equal(map_max_ranges(&rule), MAP_MAX_RANGES + 3);
+	assert_int_equal(map_rule(7, &rule, r), 2);
+	assert_int_equal(r[0].gfn, 0x11);
+	assert_int_equal(r[0].nr, 2);
+	assert_int_equal(r[1].gfn, 0x15);
+	assert_int_equal(r[1].nr, 10);
+	assert_int_equal(r[1].rights, KVM_VMI_RIGHT_READ | KVM_VMI_RIGHT_EXEC_USER);
+	/* Parts of frames around them. */
+	rule.write_deny = true;
+	rule.gpa = 0x10f80;
+	rule.length = 0x10080 - 0xf00;
+	rule.except = except + 1;
+	rule.n_except = 1;
+	assert_int_equal(map_rule(7, &rule, r), 4);
+	for (uint64_t a = 0xf000; a < 0x21000; a += 128)
+		assert_int_equal(denied(r, 4, a), a >= rule.gpa && a < rule.gpa + rule.length &&
+				 (a < 0x13000 || a >= 0x15000));
+	/* All of it. */
+	rule.gpa = 0x13000;
+	rule.length = 0x2000;
+	assert_int_equal(map_rule(7, &rule, r), 0);
+	/* What rules_parse() does not let through. */
+	rule.length = 0;
+	assert_int_equal(map_rule(7, &rule, r), -EINVAL);
+}
+
+UNIT_MAIN(T(rules_of_pages), T(rules_with_exceptions), T(one_frame), T(several_frames), T(every_place_in_three_frames), T(refused))

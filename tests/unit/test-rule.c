@@ -193,13 +193,13 @@ static void unknown_keys(_unused_ void **state)
 		"f:2:1: expected one of the keys version name mode on-reset match symbols require "
 		"rules, got \"colour\"");
 	refuses("{\"rules\":[{" GOOD ",\n\"deny\":[\"write\"]}]}",
-		"f:2:1: /rules/0: expected one of the keys name gpa length symbol offset write read "
+		"f:2:1: /rules/0: expected one of the keys name gpa length except symbol offset write read "
 		"execute action default deadline-ms arm on-reset page-table verify pin efi-runtime, "
 		"got \"deny\"");
 	refuses("{\"rules\":[{" GOOD "}],\n\"match\":{\"name\":\"x\"}}",
 		"f:2:10: /match: expected one of the keys vm uuid user unit pid trust, got \"name\"");
 	refuses("{\"\xc3\xa9\":1}",
-		"f:1:2: expected one of the keys name gpa length symbol offset write read execute "
+		"f:1:2: expected one of the keys name gpa length except symbol offset write read execute "
 		"action default deadline-ms arm on-reset page-table verify pin efi-runtime, got "
 		"\"\\xc3\\xa9\"");
 }
@@ -242,7 +242,7 @@ static void words(_unused_ void **state)
 	refuses("{\"default\":\"skip\"}",
 		"f:1:12: /default: expected \"deny\", \"allow\" or \"kill\", got \"skip\"");
 	refuses("{\"mode\":\"on\"}",
-		"f:1:9: /mode: expected \"monitor\" or \"enforce\", got \"on\"");
+		"f:1:9: /mode: expected \"monitor\", \"enforce\" or \"learn\", got \"on\"");
 	refuses("{\"on-reset\":\"\"}",
 		"f:1:13: /on-reset: expected \"disarm\", \"keep\" or \"kill\", got \"\"");
 	refuses("{\"version\":2,\"rules\":[]}", "f:1:12: /version: expected version 1, got 2");
@@ -418,7 +418,103 @@ static void round_trip(_unused_ void **state)
 		    a.execute == b.execute && a.page_table == b.page_table && a.monitor == b.monitor);
 }
 
-UNIT_MAIN(T(one_rule_with_defaults), T(one_rule_with_everything), T(asks_the_vmm), T(who_may_execute),
+#define USER "{\"name\":\"r\",\"gpa\":\"0x10000\",\"length\":\"64K\",\"execute\":\"user\""
+
+static void exceptions(_unused_ void **state)
+{
+	_cleanup_free_ struct rule *rules = NULL, *again = NULL;
+	_cleanup_free_ char *text = NULL;
+	struct rule copy;
+	size_t n;
+
+	/* In any order, touching or overlapping. */
+	rules = parse_ok("{\"rules\":[" USER ",\"except\":["
+			 "{\"gpa\":\"0x18000\",\"length\":4096},"
+			 "{\"gpa\":\"0x10000\",\"length\":\"8K\"},"
+			 "{\"gpa\":\"0x12000\",\"length\":\"4K\"},"
+			 "{\"gpa\":\"0x11000\",\"length\":\"4K\"}]},"
+			 "{\"name\":\"s\"," PLACE ",\"write\":\"deny\",\"except\":[]},"
+			 "{\"name\":\"t\",\"gpa\":\"0x1000\",\"length\":\"all\",\"execute\":\"none\","
+			 "\"except\":[{\"gpa\":\"0x7fff000\",\"length\":\"4K\"}]}]}", &n);
+	assert_int_equal(n, 3);
+	assert_int_equal(rules[0].n_except, 2);
+	assert_int_equal(rules[0].except[0].gpa, 0x10000);
+	assert_int_equal(rules[0].except[0].length, 0x3000);
+	assert_int_equal(rules[0].except[1].gpa, 0x18000);
+	assert_int_equal(rules[0].except[1].length, 0x1000);
+	assert_int_equal(rules[1].n_except, 0);
+	assert_null(rules[1].except);
+	assert_int_equal(rules[2].length, RULE_LENGTH_ALL);
+	assert_int_equal(rules[2].n_except, 1);
+	assert_int_equal(rules[2].except[0].gpa, 0x7fff000);
+
+	/* As text, and as a copy that is freed by itself. */
+	assert_int_equal(rule_to_json(&rules[2], &text), 0);
+	again = parse_ok(text, &n);
+	assert_int_equal(again[0].length, RULE_LENGTH_ALL);
+	assert_int_equal(again[0].n_except, 1);
+	assert_int_equal(again[0].except[0].gpa, 0x7fff000);
+	assert_int_equal(rule_copy(&rules[0], &copy), 0);
+	assert_ptr_not_equal(copy.except, rules[0].except);
+	assert_int_equal(copy.except[1].gpa, 0x18000);
+	free(copy.except);
+
+	refuses(USER ",\"except\":[{\"gpa\":\"0xf000\",\"length\":\"4K\"}]}",
+		"f:1:71: /except/0: expected a range within the rule's, got gpa 0xf000 length 0x1000");
+	refuses(USER ",\"except\":[{\"gpa\":\"0x1f000\",\"length\":\"8K\"}]}",
+		"f:1:71: /except/0: expected a range within the rule's, got gpa 0x1f000 length 0x2000");
+	refuses(USER ",\"except\":[{\"gpa\":\"0x11080\",\"length\":\"4K\"}]}",
+		"f:1:78: /except/0/gpa: expected whole frames of 4096 bytes in \"except\", got gpa "
+		"0x11080 length 0x1000; the frames around it are gpa 0x11000 length 0x2000");
+	refuses(USER ",\"except\":[{\"length\":\"4K\"}]}",
+		"f:1:71: /except/0: expected the key \"gpa\", got none");
+	refuses(USER ",\"except\":[{\"gpa\":\"0x11000\",\"length\":0}]}",
+		"f:1:97: /except/0/length: expected a size above 0, got 0");
+	refuses(USER ",\"except\":[\"0x11000\"]}",
+		"f:1:71: /except/0: expected a range (an object), got \"0x11000\"");
+	refuses(USER ",\"except\":[{\"gpa\":\"0x11000\",\"length\":\"4K\",\"name\":\"x\"}]}",
+		"f:1:102: /except/0: expected one of the keys gpa length, got \"name\"");
+	refuses(USER ",\"except\":\"0x11000\"}",
+		"f:1:70: /except: expected an array of ranges, got \"0x11000\"");
+}
+
+static void learns(_unused_ void **state)
+{
+	struct rule r = one("{\"mode\":\"learn\",\"rules\":[" USER "}]}");
+
+	assert_true(r.learn);
+	assert_false(r.monitor);
+	assert_true(rule_can_learn(&r));
+	r = one("{\"mode\":\"enforce\",\"rules\":[" USER "}]}");
+	assert_false(r.learn);
+	/* What the kernel may execute is not to be learned; nor is anything else. */
+	refuses("{\"mode\":\"learn\",\"rules\":[{\"name\":\"r\"," PLACE ",\"execute\":\"none\"}]}",
+		"f:1:26: /rules/0: expected \"execute\": \"user\" and no "
+		"\"write\": \"deny\" in mode \"learn\"");
+	refuses("{\"mode\":\"learn\",\"rules\":[{" GOOD ",\"execute\":\"user\"}]}",
+		"f:1:26: /rules/0: expected \"execute\": \"user\" and no "
+		"\"write\": \"deny\" in mode \"learn\"");
+}
+
+/* What is shipped is what the parser takes. */
+static void shipped_examples(_unused_ void **state)
+{
+	char text[4096];
+	FILE *f = fopen("docs/examples/kernel-code-integrity.json", "re");
+	struct rule r;
+	size_t n;
+
+	assert_non_null(f);
+	n = fread(text, 1, sizeof(text) - 1, f);
+	fclose(f);
+	text[n] = 0;
+	r = one(text);
+	assert_true(r.learn);
+	assert_int_equal(r.gpa, 0);
+	assert_int_equal(r.length, RULE_LENGTH_ALL);
+}
+
+UNIT_MAIN(T(exceptions), T(learns), T(shipped_examples), T(one_rule_with_defaults), T(one_rule_with_everything), T(asks_the_vmm), T(who_may_execute),
 	  T(a_policy), T(order_does_not_matter), T(sizes), T(what_json_c_lets_through),
 	  T(unknown_keys), T(missing_keys), T(not_an_object), T(words), T(names), T(ranges),
 	  T(words_not_built_yet), T(limits), T(garbage), T(labels_are_escaped), T(round_trip))
