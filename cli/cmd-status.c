@@ -119,6 +119,8 @@ static void print_rule(struct json_object *rule)
 	const char *device = json_get_string(rule, MERLON_DEVICE_WRITES, NULL);
 	uint64_t lost = json_get_u64(rule, "bad-verdicts", 0);
 	uint64_t stepped = json_get_u64(rule, "stepped", 0);
+	uint64_t granted = json_get_u64(rule, "granted", 0);
+	uint64_t exceptions = json_get_u64(rule, "exceptions", 0);
 	char size[SIZE_TEXT_MAX];
 
 	say("  ");
@@ -128,6 +130,8 @@ static void print_rule(struct json_object *rule)
 		say_in(SHADE_BAD, "orphan rule %" PRIu64, json_get_u64(rule, "id", 0));
 	if (gpa)
 		say("  gpa %s length %s", gpa, format_size(json_get_u64(rule, "length", 0), size));
+	if (exceptions)
+		say(" except %" PRIu64 " range%s", exceptions, exceptions == 1 ? "" : "s");
 	say("  ");
 	say_denied(rule);
 	say("  %s, ", json_get_string(rule, "mode", "?"));
@@ -141,6 +145,8 @@ static void print_rule(struct json_object *rule)
 		say("; illegal verdicts %" PRIu64, lost);
 	if (stepped)
 		say("; stepped %" PRIu64, stepped);
+	if (granted)
+		say("; learned %" PRIu64, granted);
 	say("\n");
 	/* What a guest can aim at its memory from a device gets through: never silent. */
 	if (enforces && device)

@@ -29,7 +29,7 @@ _merlon_rules()
 _merlon()
 {
 	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]}
-	local merlon=${COMP_WORDS[0]} verb='' vm='' words='' i
+	local merlon=${COMP_WORDS[0]} verb='' vm='' rule='' words='' i
 
 	# "--name=x" arrives as three words.
 	[[ $cur == "=" ]] && cur=
@@ -44,6 +44,8 @@ _merlon()
 				verb=${COMP_WORDS[i]}
 			elif [[ -z $vm ]]; then
 				vm=${COMP_WORDS[i]}
+			elif [[ -z $rule ]]; then
+				rule=${COMP_WORDS[i]}
 			fi
 			;;
 		esac
@@ -51,7 +53,7 @@ _merlon()
 
 	COMPREPLY=()
 	case $prev in
-	--rules)
+	--rules | --output)
 		compopt -o filenames 2>/dev/null
 		mapfile -t COMPREPLY < <(compgen -f -- "$cur")
 		return
@@ -61,9 +63,9 @@ _merlon()
 	--action) words='deny allow skip kill exit' ;;
 	--default) words='deny allow kill' ;;
 	--on-reset) words='disarm keep kill' ;;
-	--mode) words='enforce monitor' ;;
+	--mode) words='enforce monitor learn' ;;
 	--bus) words='system session' ;;
-	--name | --gpa | --length | --count) return ;;
+	--name | --gpa | --length | --count | --for | --idle) return ;;
 	*)
 		if [[ $cur == -* ]]; then
 			words=$(_merlon_options "$merlon" "$verb")
@@ -72,10 +74,12 @@ _merlon()
 			words=$(_merlon_verbs "$merlon")
 		elif [[ -z $vm ]]; then
 			case $verb in
-			status | protect | unprotect | watch | clear | engine) words=$(_merlon_vms "$merlon") ;;
+			status | protect | unprotect | mode | learn | watch | clear | engine) words=$(_merlon_vms "$merlon") ;;
 			esac
-		elif [[ $verb == unprotect ]]; then
+		elif [[ $verb == unprotect || ($verb == mode && -z $rule) ]]; then
 			words=$(_merlon_rules "$merlon" "$vm")
+		elif [[ $verb == mode ]]; then
+			words='enforce monitor learn'
 		elif [[ $verb == engine ]]; then
 			words='auto software hardware'
 		fi
