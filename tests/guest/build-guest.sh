@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Make what the guests in the lab boot, in FOLDER: bzImage, the lab's kernel as
-# it is, and rootkit.ko, the attacker's module, built for it.
+# it is, and rootkit.ko and exploit.ko, the attackers' modules, built for it.
 #
 # Usage: build-guest.sh FOLDER
 set -euo pipefail
@@ -23,9 +23,11 @@ cp -r "$source_dir" "$out/rootkit"
 nice make -s -C "$kernel/objects" ARCH=x86_64 LOCALVERSION= M="$out/rootkit" modules \
 	>"$out/rootkit.log" 2>&1 9>&- || {
 	tail -n 20 "$out/rootkit.log" >&2
-	die "the guest's module cannot be built; all of it is in $out/rootkit.log"
+	die "the guest's modules cannot be built; all of it is in $out/rootkit.log"
 }
 # Its BTF would have to match the kernel's to the letter, and nobody reads it
-objcopy --strip-debug -R .BTF -R .BTF.base "$out/rootkit/rootkit.ko" "$out/rootkit.ko"
+for module in rootkit exploit; do
+	objcopy --strip-debug -R .BTF -R .BTF.base "$out/rootkit/$module.ko" "$out/$module.ko"
+done
 cp "$kernel/bzImage" "$out/bzImage"
 echo "$stamp" >"$out/stamp"

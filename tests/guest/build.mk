@@ -9,7 +9,7 @@ GUEST_NEEDS := $(addprefix $(GUEST_DIR)/,guest.cpio bzImage await) $(BUILD)/merl
 $(GUEST_DIR)/stamp: FORCE
 	$(Q)tests/guest/build-guest.sh $(GUEST_DIR)
 
-$(GUEST_DIR)/bzImage $(GUEST_DIR)/rootkit.ko: $(GUEST_DIR)/stamp
+$(GUEST_DIR)/bzImage $(GUEST_DIR)/rootkit.ko $(GUEST_DIR)/exploit.ko: $(GUEST_DIR)/stamp
 	@:
 
 $(GUEST_DIR)/guest $(GUEST_DIR)/await: $(GUEST_DIR)/%: tests/guest/%.c
@@ -17,9 +17,10 @@ $(GUEST_DIR)/guest $(GUEST_DIR)/await: $(GUEST_DIR)/%: tests/guest/%.c
 	$(call quiet,CC,$@)$(CC) $(CFLAGS_ALL) -static -o $@ $<
 
 $(GUEST_DIR)/guest.cpio: tests/lab/image.sh $(BUILD)/tests/lab/init $(GUEST_DIR)/guest \
-			 $(GUEST_DIR)/rootkit.ko
+			 $(GUEST_DIR)/rootkit.ko $(GUEST_DIR)/exploit.ko
 	$(call quiet,IMAGE,$@)tests/lab/image.sh $@.tmp $(BUILD)/tests/lab/init \
-		--file $(GUEST_DIR)/rootkit.ko:/lab/rootkit.ko --program $(GUEST_DIR)/guest \
+		--file $(GUEST_DIR)/rootkit.ko:/lab/rootkit.ko \
+		--file $(GUEST_DIR)/exploit.ko:/lab/exploit.ko --program $(GUEST_DIR)/guest \
 		-- /lab/bin/guest && mv $@.tmp $@
 
 GUEST_LAB := --mem 1536 --qemu --bus --shell --program $(BUILD)/merlond:/usr/bin/merlond \
@@ -28,7 +29,7 @@ GUEST_LAB := --mem 1536 --qemu --bus --shell --program $(BUILD)/merlond:/usr/bin
 	     --file systemd/org.merlon1.conf:/usr/share/dbus-1/system.d/org.merlon1.conf \
 	     --file $(GUEST_DIR)/bzImage:/lab/guest/bzImage \
 	     --file $(GUEST_DIR)/guest.cpio:/lab/guest/initramfs.cpio
-GUEST_TESTS := $(addprefix tests/guest/,story.sh reboot.sh admission.sh)
+GUEST_TESTS := $(addprefix tests/guest/,story.sh story-execute.sh reboot.sh admission.sh)
 
 CHECK_guest += $(GUEST_TESTS) $(GUEST_DIR)/story-hardware.sh
 $(GUEST_TESTS): $(GUEST_NEEDS)

@@ -7,13 +7,17 @@ set -euo pipefail
 . "$(dirname "$0")/../../kernel/workbench.sh"
 cd "$project_dir"
 
-case $STORY in subpage) ;; *) die "STORY=$STORY: there is subpage" ;; esac
+case $STORY in
+subpage) story=story.sh ;;
+execute) story=story-execute.sh ;;
+*) die "STORY=$STORY: there are subpage and execute" ;;
+esac
 case $CPU in
 intel) model="an Intel CPU (Bochs' arrow_lake)" ;;
 amd) model="an AMD CPU (Bochs' ryzen)" ;;
 *) die "CPU=$CPU: there are intel and amd" ;;
 esac
-logs=$build_dir/demo/$CPU
+logs=$build_dir/demo/$STORY-$CPU
 case $ENGINE in
 sw) ;;
 hw)
@@ -29,7 +33,7 @@ mkdir -p "$logs"
 say "booting the patched kernel on $model, emulated; a minute or so until the end"
 start=$SECONDS
 tests/lab/run --cpu "$CPU" --timeout 900 --log "$logs" --counts "$logs/counts" "$@" \
-	-- tests/guest/story.sh | grep --line-buffered -vE '^(# story.sh|1\.\.[0-9]+)$' || true
+	-- "tests/guest/$story" | grep --line-buffered -vE "^(# $story|1\.\.[0-9]+)\$" || true
 say "took $((SECONDS - start)) s; logs are in ${logs#"$project_dir"/}"
 awk '{ passed += $1; failed += $2 }
 	END {

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * What runs in the guest: loads the attacker's kernel module, says where the
- * pointer is that it aims at, and does what it is told on the serial line, a
- * word a line: attack, heal, neighbour, look, spin, reboot, triple-fault, off.
+ * What runs in the guest: loads the attackers' kernel modules, says where the
+ * pointer is that the one aims at, and where the kernel's code is, and does what it is
+ * told on the serial line, a word a line: attack, heal, neighbour, look, nothing, data,
+ * alias, user, work, spin, reboot, triple-fault, off.
  * Every answer is one line that begins with "guest: ".
  */
 #include <dirent.h>
@@ -13,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/reboot.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -20,8 +22,8 @@
 #include <unistd.h>
 
 #define LINE "/dev/ttyS0"
-#define MODULE "/lab/rootkit.ko"
 #define ROOTKIT "/proc/rootkit"
+#define EXPLOIT "/proc/exploit"
 
 /* The process that the attacker wants hidden. */
 static pid_t secret;
@@ -36,12 +38,12 @@ static void write_text(const char *path, const char *text)
 		close(fd);
 }
 
-static bool load_module(void)
+static bool load_module(const char *path)
 {
-	int fd = open(MODULE, O_RDONLY | O_CLOEXEC);
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
 
 	if (fd < 0 || syscall(SYS_finit_module, fd, "", 0) < 0) {
-		printf("guest: " MODULE ": %m\n");
+		printf("guest: %s: %m\n", path);
 		return false;
 	}
 	close(fd);
@@ -57,6 +59,21 @@ static void say_where(void)
 		printf("guest: " ROOTKIT ": %m\n");
 	else
 		printf("guest: target %s", text);
+	if (f)
+		fclose(f);
+}
+
+/* "  01000000-01ffffff : Kernel code", to whoever may see it. */
+static void say_code(void)
+{
+	FILE *f = fopen("/proc/iomem", "re");
+	unsigned long long first, last;
+	char line[128];
+
+	while (f && fgets(line, sizeof(line), f))
+		if (strstr(line, ": Kernel code") && sscanf(line, " %llx-%llx", &first, &last) == 2)
+			printf("guest: kernel code gpa 0x%llx length 0x%llx\n", first,
+			       last + 1 - first);
 	if (f)
 		fclose(f);
 }
@@ -86,8 +103,9 @@ static void look(void)
  * The module acts in a process of its own: where the kernel stops that, it kills
  * the process, and nothing else.
  */
-__attribute__((format(printf, 2, 3))) static void tell_module(const char *what, const char *format,
-							      ...)
+__attribute__((format(printf, 4, 5))) static void tell_module(const char *path, const char *what,
+							      const char *done,
+							      const char *format, ...)
 {
 	char command[32];
 	va_list ap;
@@ -100,7 +118,7 @@ __attribute__((format(printf, 2, 3))) static void tell_module(const char *what, 
 	fflush(NULL);
 	pid = fork();
 	if (!pid) {
-		fd = open(ROOTKIT, O_WRONLY);
+		fd = open(path, O_WRONLY);
 		_exit(fd < 0 || write(fd, command, strlen(command)) < 0);
 	}
 	if (pid < 0 || waitpid(pid, &status, 0) != pid)
@@ -111,7 +129,73 @@ __attribute__((format(printf, 2, 3))) static void tell_module(const char *what, 
 	else if (WEXITSTATUS(status))
 		printf("guest: %s: nothing has changed, without an error\n", what);
 	else
-		printf("guest: %s: written\n", what);
+		printf("guest: %s: %s\n", what, done);
+}
+
+/*
+ * An attack by way of a page of this process, which executes it first, as it may: then the
+ * kernel is to.
+ */
+static void exploit(const char *how)
+{
+	static const unsigned char payload[] = { 0xf3, 0x0f, 0x1e, 0xfa, 0xb8, 0x0d, 0x60, 0, 0, 0xc3 };
+	void *page = mmap(NULL, 4096, PROT_READ | PROT_WRITE | PROT_EXEC,
+			  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (page == MAP_FAILED) {
+		printf("guest: %s: %m\n", how);
+		return;
+	}
+	memcpy(page, payload, sizeof(payload));
+	if (((unsigned int (*)(void))page)() != 0x600d)
+		printf("guest: %s: its process itself cannot execute it\n", how);
+	tell_module(EXPLOIT, how, "the kernel has executed it", "%s %lx", how, (unsigned long)page);
+	munmap(page, 4096);
+}
+
+/* What programs do: processes, files, pipes, signals, code that they make themselves. */
+static void work(void)
+{
+	unsigned int i, done = 0;
+	char text[64];
+	int fds[2], status;
+	FILE *f;
+
+	for (i = 0; i < 8; i++) {
+		pid_t pid;
+
+		if (pipe(fds) < 0)
+			break;
+		fflush(NULL);
+		pid = fork();
+		if (!pid) {
+			if (dup2(fds[1], STDOUT_FILENO) >= 0)
+				execl("/lab/bin/guest", "guest", "hello", NULL);
+			_exit(1);
+		}
+		close(fds[1]);
+		f = fdopen(fds[0], "re");
+		if (f && fgets(text, sizeof(text), f) && !strcmp(text, "hello\n"))
+			done++;
+		if (f)
+			fclose(f);
+		if (pid < 0 || waitpid(pid, &status, 0) != pid || status)
+			break;
+		f = fopen("/tmp-work", "w+e");
+		if (f && fprintf(f, "%u", i) > 0 && !fseek(f, 0, SEEK_SET) && fgets(text, 64, f))
+			done++;
+		if (f)
+			fclose(f);
+		(void)unlink("/tmp-work");
+		pid = fork();
+		if (!pid)
+			for (;;)
+				pause();
+		if (!kill(pid, SIGTERM) && waitpid(pid, &status, 0) == pid && WIFSIGNALED(status))
+			done++;
+		(void)is_listed(getpid());
+	}
+	printf("guest: work: %u of %u done\n", done, 3 * 8);
 }
 
 /* A CPU that is in the middle of something when a reset comes. */
@@ -139,15 +223,21 @@ static void restart(const char *how)
 static void obey(const char *command)
 {
 	if (!strcmp(command, "attack")) {
-		tell_module("attack", "hook %d", secret);
+		tell_module(ROOTKIT, "attack", "written", "hook %d", secret);
 		look();
 	} else if (!strcmp(command, "heal")) {
-		tell_module("heal", "unhook");
+		tell_module(ROOTKIT, "heal", "written", "unhook");
 		look();
 	} else if (!strcmp(command, "neighbour")) {
-		tell_module("neighbour", "neighbour");
+		tell_module(ROOTKIT, "neighbour", "written", "neighbour");
 	} else if (!strcmp(command, "look")) {
 		look();
+	} else if (!strcmp(command, "nothing") || !strcmp(command, "data")) {
+		tell_module(EXPLOIT, command, "the kernel has executed it", "%s", command);
+	} else if (!strcmp(command, "alias") || !strcmp(command, "user")) {
+		exploit(command);
+	} else if (!strcmp(command, "work")) {
+		work();
 	} else if (!strcmp(command, "spin")) {
 		spin();
 	} else if (!strcmp(command, "reboot")) {
@@ -174,11 +264,14 @@ static FILE *open_line(void)
 	return f;
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
 	char command[64];
 	FILE *line;
 
+	/* As a program that work() starts. */
+	if (argc > 1)
+		return puts(argv[1]) < 0;
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	/* As on any distribution; the lab's hosts are stricter */
 	write_text("/proc/sys/kernel/panic_on_oops", "0");
@@ -191,9 +284,10 @@ int main(void)
 	if (!secret)
 		for (;;)
 			pause();
-	if (secret < 0 || !load_module())
+	if (secret < 0 || !load_module("/lab/rootkit.ko") || !load_module("/lab/exploit.ko"))
 		return 1;
 	say_where();
+	say_code();
 	look();
 	printf("guest: ready\n");
 	while (fgets(command, sizeof(command), line)) {
