@@ -8,8 +8,8 @@ set -euo pipefail
 cd "$project_dir"
 
 case $STORY in
-subpage) story=story.sh ;;
-execute) story=story-execute.sh ;;
+subpage) story="story.sh" ;;
+execute) story="story-execute.sh" ;;
 *) die "STORY=$STORY: there are subpage and execute" ;;
 esac
 case $CPU in
