@@ -2,7 +2,7 @@
 /* Only the vCPU that the program was called for can be granted something. */
 #include "fail.bpf.h"
 
-EXPECT_LOG("R1 must be");
+EXPECT_LOG("is scalar expected STRUCT kvm_vcpu");
 
 SEC("struct_ops.s/violation")
 int BPF_PROG(violation, struct kvm *kvm, struct kvm_vcpu *vcpu,
