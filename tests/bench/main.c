@@ -20,6 +20,8 @@ static const struct test_suite *const suites[] = {
 	&suite_violation,
 	&suite_change,
 	&suite_size,
+	&suite_fetch,
+	&suite_policy,
 	NULL
 };
 

@@ -13,6 +13,8 @@ extern const struct test_suite suite_vmm;
 extern const struct test_suite suite_violation;
 extern const struct test_suite suite_change;
 extern const struct test_suite suite_size;
+extern const struct test_suite suite_fetch;
+extern const struct test_suite suite_policy;
 extern const struct test_suite suite_hardware;
 
 #endif /* BENCH_SUITES_H */

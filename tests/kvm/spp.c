@@ -13,18 +13,6 @@
 #include "lib/nested.h"
 #include "suites.h"
 
-/* Newer than Debian 12's headers. */
-#ifndef KVM_PRE_FAULT_MEMORY
-#define KVM_CAP_PRE_FAULT_MEMORY	236
-#define KVM_PRE_FAULT_MEMORY		_IOWR(KVMIO, 0xd5, struct kvm_pre_fault_memory)
-struct kvm_pre_fault_memory {
-	__u64 gpa;
-	__u64 size;
-	__u64 flags;
-	__u64 padding[5];
-};
-#endif
-
 #define RULE	47
 #define DATA	(GUEST_ARENA + 2 * PAGE_SIZE)
 #define FRAMES	1024		/* of the arena: two times 2 MiB */

@@ -156,6 +156,10 @@ enum guest_bench {
 	BENCH_STORE,		/* 8 bytes */
 	BENCH_STORE_RBP,	/* the same through RBP */
 	BENCH_LOAD,		/* 8 bytes */
+	BENCH_VMASKMOV,		/* stores 32 bytes, by an instruction that KVM does not emulate */
+	BENCH_CALL,		/* of code there */
+	BENCH_USER,		/* to user mode and back */
+	BENCH_GAP,		/* until the word there is not 0; ticks: the longest between two looks */
 };
 
 /* &guest_cpu.flags */

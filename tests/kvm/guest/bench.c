@@ -25,6 +25,26 @@
 		end = rdtsc();							\
 	} while (0)
 
+static void nothing(struct guest_cpu *cpu)
+{
+	(void)cpu;
+}
+
+/* A loop that has nothing else to do sees when it did not run, or was slow. */
+static uint64_t longest_gap(const volatile uint64_t *stop)
+{
+	uint64_t before = rdtsc(), now, longest = 0;
+
+	while (!*stop) {
+		now = rdtsc();
+		if (now - before > longest)
+			longest = now - before;
+		before = now;
+		this_cpu()->progress++;
+	}
+	return longest;
+}
+
 void op_bench(struct guest_cpu *cpu)
 {
 	uint64_t p = cpu->arg[1], q = p, n = cpu->arg[2], stride = cpu->arg[3];
@@ -56,6 +76,27 @@ void op_bench(struct guest_cpu *cpu)
 		break;
 	case BENCH_LOAD:
 		REPEAT(asm volatile("movq (%[p]), %[t]" : [t] "=r"(tmp) : [p] "r"(p) : "memory"));
+		break;
+	case BENCH_VMASKMOV:
+		REPEAT(asm volatile("vxorps %%ymm1, %%ymm1, %%ymm1\n\t"
+				    "vcmpeqps %%ymm1, %%ymm1, %%ymm1\n\t"
+				    TRY("vmaskmovps %%ymm0, %%ymm1, (%[p])")
+				    : : [p] "r"(p) : TRY_CLOBBERS));
+		break;
+	case BENCH_CALL:
+		REPEAT(asm volatile("movq %%rsp, %%r12\n\t"
+				    "leaq 772f(%%rip), %%r11\n\t"
+				    "movq %%r11, " CPU_MEM(GUEST_CPU_FIXUP) "\n\t"
+				    "call *%[p]\n"
+				    "772:\tmovq %%r12, %%rsp\n\t"
+				    "movq $0, " CPU_MEM(GUEST_CPU_FIXUP)
+				    : : [p] "r"(p) : "r12", TRY_CLOBBERS));
+		break;
+	case BENCH_USER:
+		REPEAT(user_call(nothing, cpu, (void *)(cpu_block(cpu) + GUEST_USER_TOP)));
+		break;
+	case BENCH_GAP:
+		end = longest_gap((const volatile uint64_t *)p);
 		break;
 	}
 	cpu->ret[0] = end - start;

@@ -18,6 +18,18 @@
 #define PAGE_SIZE	4096UL
 #define HUGE_SIZE	(2UL << 20)
 
+/* Newer than Debian 12's headers. */
+#ifndef KVM_PRE_FAULT_MEMORY
+#define KVM_CAP_PRE_FAULT_MEMORY	236
+#define KVM_PRE_FAULT_MEMORY		_IOWR(KVMIO, 0xd5, struct kvm_pre_fault_memory)
+struct kvm_pre_fault_memory {
+	__u64 gpa;
+	__u64 size;
+	__u64 flags;
+	__u64 padding[5];
+};
+#endif
+
 #define VM_MAX_SLOTS	16
 #define VM_RING_ENTRIES	2048	/* more than KVM keeps in reserve, which with PML is 576 */
 
