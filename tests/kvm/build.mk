@@ -7,6 +7,7 @@ KVM_TEST := $(KVM_TEST_DIR)/kvm_test
 KVM_SMP_TEST := $(KVM_TEST_DIR)/kvm_smp_test
 KVM_SPP_TEST := $(KVM_TEST_DIR)/kvm_spp_test
 KVM_APICV_TEST := $(KVM_TEST_DIR)/kvm_apicv_test
+KVM_AVX512_TEST := $(KVM_TEST_DIR)/kvm_avx512_test
 
 # The guest's program has no C library, no vector registers and no red zone.
 KVM_GUEST_CFLAGS := -m64 -ffreestanding -fno-pic -fno-pie -mno-red-zone -mgeneral-regs-only \
@@ -37,13 +38,23 @@ KVM_EXECUTE_TESTS := $(addprefix $(KVM_TEST_DIR)/kvm_execute_,mbec_test gmet_tes
 LAB_kvm_execute_mbec_test := intel --append kvm_intel.mbec=0
 LAB_kvm_execute_gmet_test := amd --append kvm_amd.gmet=0
 LAB_kvm_execute_tdp_mmu_test := --append kvm.tdp_mmu=0
+# Where there are instructions that KVM does not know.
+LAB_kvm_avx512_test := intel --model corei7_skylake_x
 # Where L1 is offered posted interrupts; and an L2 runs while its pages are protected.
 LAB_kvm_apicv_test := --smp 2 --append kvm_intel.enable_apicv=1
 
-CHECK_kvm += $(KVM_TEST) $(KVM_SPP_TEST) $(KVM_NOSPP_TESTS) $(KVM_EXECUTE_TESTS) $(KVM_APICV_TEST)
+CHECK_kvm += $(KVM_TEST) $(KVM_SPP_TEST) $(KVM_NOSPP_TESTS) $(KVM_EXECUTE_TESTS) $(KVM_APICV_TEST) \
+	     $(KVM_AVX512_TEST)
+
+# The kernel's own test of the VMM's calls, built by the kernel's rules
+KVM_SELFTEST := $(KVM_TEST_DIR)/spp_test
+CHECK_kvm += $(KVM_SELFTEST)
+
+$(KVM_SELFTEST): FORCE
+	$(Q)tests/kvm/build-selftest.sh $@
 
 kvm-test: $(KVM_TEST) $(KVM_SMP_TEST) $(KVM_SPP_TEST) $(KVM_NOSPP_TESTS) $(KVM_EXECUTE_TESTS) \
-	  $(KVM_APICV_TEST)
+	  $(KVM_APICV_TEST) $(KVM_AVX512_TEST)
 .PHONY: kvm-test
 
 $(KVM_TEST_DIR)/guest/%.o: tests/kvm/guest/% $(KVM_TEST_HEADERS) tests/kvm/build.mk
@@ -79,5 +90,6 @@ $(KVM_TEST_DIR)/%.c.o: tests/kvm/%.c $(KVM_TEST_HEADERS) tests/kvm/build.mk
 $(KVM_TEST): $(KVM_TEST_OBJECTS)
 	$(call quiet,LINK,$@)$(CC) -static -no-pie -s $(KVM_TEST_OBJECTS) $(LIBBPF_LIBS) -lpthread -o $@
 
-$(KVM_SMP_TEST) $(KVM_SPP_TEST) $(KVM_NOSPP_TESTS) $(KVM_EXECUTE_TESTS) $(KVM_APICV_TEST): $(KVM_TEST)
+$(KVM_SMP_TEST) $(KVM_SPP_TEST) $(KVM_NOSPP_TESTS) $(KVM_EXECUTE_TESTS) $(KVM_APICV_TEST) \
+$(KVM_AVX512_TEST): $(KVM_TEST)
 	$(Q)ln -f $< $@

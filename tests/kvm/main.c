@@ -21,6 +21,7 @@ static const struct test_suite *const suites[] = {
 	&suite_walk,
 	&suite_unemulatable,
 	&suite_step,
+	&suite_avx512,
 	&suite_execute,
 	&suite_learn,
 	&suite_kvmwrite,
@@ -52,6 +53,7 @@ static char *const usual[] = {
 	"vmm", "layers", "differential",
 };
 static char *const usual_smp[] = { "baseline", "write", "step", "execute", "learn" };
+static char *const usual_avx512[] = { "avx512", "step", "unemulatable" };
 static char *const usual_apicv[] = { "nestedwrite" };
 /* On a host that is told to have the CPU check sub-pages, but cannot; and on one that can. */
 static char *const usual_nospp[] = { "nospp", "engine", "write", "survive" };
@@ -71,6 +73,7 @@ static void usage(FILE *to)
 		"       kvm_spp_test: with what a host with kvm_intel.spp=1 is to show\n"
 		"       kvm_nospp_..._test: the same of a host that lacks something for it\n"
 		"       kvm_execute_..._test: who may execute, where something for it is missing\n"
+		"       kvm_avx512_test: with what needs a CPU that has AVX-512\n"
 		"       kvm_apicv_test: with what needs posted interrupts\n"
 		"  --list           print the names of all cases\n"
 		"  --seed=N         repeat a run; 0 = by the clock (default 1)\n"
@@ -123,6 +126,8 @@ int main(int argc, char **argv)
 		return tap_run(suites, argv + optind, argc - optind);
 	if (strstr(basename(argv[0]), "smp"))
 		return tap_run(suites, usual_smp, ARRAY_SIZE(usual_smp));
+	if (strstr(basename(argv[0]), "avx512"))
+		return tap_run(suites, usual_avx512, ARRAY_SIZE(usual_avx512));
 	if (strstr(basename(argv[0]), "execute"))
 		return tap_run(suites, usual_execute, ARRAY_SIZE(usual_execute));
 	if (strstr(basename(argv[0]), "nospp"))

@@ -13,6 +13,7 @@ extern const struct test_suite suite_event;
 extern const struct test_suite suite_walk;
 extern const struct test_suite suite_unemulatable;
 extern const struct test_suite suite_step;
+extern const struct test_suite suite_avx512;
 extern const struct test_suite suite_execute;
 extern const struct test_suite suite_learn;
 extern const struct test_suite suite_kvmwrite;

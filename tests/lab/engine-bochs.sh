@@ -47,6 +47,7 @@ engine_prepare()
 	intel) model=arrow_lake ips=10000000 ;;
 	amd) model=ryzen ips=100000000 ;;
 	esac
+	model=${cpu_model:-$model}
 	file=/usr/share/bochs/BIOS-bochs-latest
 	[ -f "$file" ] || die "$file is missing; run 'make deps' (Debian package: bochsbios)"
 	make_iso

@@ -122,7 +122,9 @@ enum guest_op {
 	OP_LTR,			/* arg0 = selector */
 	OP_HLT,			/* interrupts on, halt, interrupts off */
 	OP_RDTSC_SPIN,		/* arg0 = ticks to spin */
-	OP_FEATURES,		/* ret0: 1 = SSE, 2 = AVX, 4 = XSAVE is on; 8 = MOVDIR64B */
+	OP_FEATURES,		/* ret0: 1 = SSE, 2 = AVX, 4 = XSAVE is on; 8 = MOVDIR64B,
+				 * 16 = AVX-512
+				 */
 	OP_IPI_SELF,		/* arg0 = vector, through the x2APIC */
 	OP_HYPERCALL,		/* arg0 = number, arg1.. = arguments; ret0 */
 	/* load: see hammer.c */
@@ -143,6 +145,7 @@ enum guest_op {
 	/* more stores */
 	OP_PUSHW,		/* as OP_PUSH, 2 bytes */
 	OP_ENTER_NESTED,	/* as OP_ENTER, with one level: 16 bytes */
+	OP_VMOVDQU64,		/* arg0 = address, arg1 = 8-byte pattern: 64 bytes, AVX-512 */
 	OP_MOVDIR64B,		/* arg0 = address, arg1 = 8-byte pattern: 64 bytes */
 	OP_WRITES,		/* many of the above: see writes.h */
 	OP_NR

@@ -44,6 +44,7 @@ static const guest_op_fn ops[OP_NR] = {
 	[OP_MOVSS] = op_movss,
 	[OP_VMOVDQU] = op_vmovdqu,
 	[OP_VMASKMOV] = op_vmaskmov,
+	[OP_VMOVDQU64] = op_vmovdqu64,
 	[OP_FXSAVE] = op_fxsave,
 	[OP_XSAVE] = op_xsave,
 	[OP_EXECUTE] = op_execute,

@@ -91,6 +91,7 @@ DECLARE_OP(op_movntdq);
 DECLARE_OP(op_movss);
 DECLARE_OP(op_vmovdqu);
 DECLARE_OP(op_vmaskmov);
+DECLARE_OP(op_vmovdqu64);
 DECLARE_OP(op_fxsave);
 DECLARE_OP(op_xsave);
 DECLARE_OP(op_xsave_flags);

@@ -36,8 +36,16 @@ void op_features(struct guest_cpu *cpu)
 	}
 	asm volatile("movq %0, %%cr4" : : "r"(cr4));
 	if ((have & 4) && (c & (1U << 28))) {
-		asm volatile("xsetbv" : : "a"(7), "d"(0), "c"(0));
-		have |= 2;
+		uint32_t state = 7;
+
+		/* AVX512F, and room for its registers */
+		cpuid(7, 0, &a, &b, &c, &d);
+		if (b & (1U << 16)) {
+			cpuid(0xd, 0, &a, &b, &c, &d);
+			state |= a & 0xe0;
+		}
+		asm volatile("xsetbv" : : "a"(state), "d"(0), "c"(0));
+		have |= state == 0xe7 ? 2 | 16 : 2;
 	} else if (have & 4) {
 		asm volatile("xsetbv" : : "a"(3), "d"(0), "c"(0));
 	}
@@ -82,6 +90,13 @@ void op_movss(struct guest_cpu *cpu)
 void op_vmovdqu(struct guest_cpu *cpu)
 {
 	asm volatile(YMM_FILL TRY("vmovdqu %%ymm0, (%[p])")
+		     : : [p] "r"(cpu->arg[0]), [value] "r"(cpu->arg[1]) : TRY_CLOBBERS);
+}
+
+void op_vmovdqu64(struct guest_cpu *cpu)
+{
+	asm volatile("vpbroadcastq %[value], %%zmm0\n\t"
+		     TRY("vmovdqu64 %%zmm0, (%[p])")
 		     : : [p] "r"(cpu->arg[0]), [value] "r"(cpu->arg[1]) : TRY_CLOBBERS);
 }
 
