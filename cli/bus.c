@@ -279,6 +279,19 @@ enum merlon_exit bus_list_vms(sd_bus *bus, struct json_object **ret)
 	return MERLON_EXIT_OK;
 }
 
+enum merlon_exit bus_open_vm(const char *what, sd_bus **ret_bus, struct json_object **ret_vm)
+{
+	_cleanup_bus_ sd_bus *bus = NULL;
+	enum merlon_exit e;
+
+	e = bus_connect(&bus);
+	if (e == MERLON_EXIT_OK)
+		e = bus_describe_vm(bus, what, ret_vm);
+	if (e == MERLON_EXIT_OK)
+		*ret_bus = TAKE_PTR(bus);
+	return e;
+}
+
 char *vm_title(struct json_object *vm)
 {
 	const char *name = json_get_string(vm, "name", "");

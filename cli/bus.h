@@ -60,6 +60,9 @@ int bus_read_vm(sd_bus_message *m, struct json_object **ret);
  */
 enum merlon_exit bus_describe_vm(sd_bus *bus, const char *what, struct json_object **ret);
 
+/* bus_connect() and bus_describe_vm(): what a verb about one VM begins with. */
+enum merlon_exit bus_open_vm(const char *what, sd_bus **ret_bus, struct json_object **ret_vm);
+
 /* All VMs, an array. */
 enum merlon_exit bus_list_vms(sd_bus *bus, struct json_object **ret);
 

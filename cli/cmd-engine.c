@@ -77,10 +77,7 @@ static enum merlon_exit run(char **operands)
 		fail_hint("see 'merlon engine --help'");
 		return MERLON_EXIT_USAGE;
 	}
-	e = bus_connect(&bus);
-	if (e != MERLON_EXIT_OK)
-		return e;
-	e = bus_describe_vm(bus, operands[0], &vm);
+	e = bus_open_vm(operands[0], &bus, &vm);
 	if (e != MERLON_EXIT_OK)
 		return e;
 	return operands[1] ? choose(bus, vm, operands[1]) : show(vm);

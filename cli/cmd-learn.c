@@ -297,9 +297,7 @@ static enum merlon_exit run(char **operands)
 	if (e == MERLON_EXIT_OK)
 		e = parse_seconds("idle", arg_idle, &l.idle);
 	if (e == MERLON_EXIT_OK)
-		e = bus_connect(&bus);
-	if (e == MERLON_EXIT_OK)
-		e = bus_describe_vm(bus, operands[0], &vm);
+		e = bus_open_vm(operands[0], &bus, &vm);
 	if (e != MERLON_EXIT_OK)
 		return e;
 	l.bus = bus;

@@ -20,10 +20,7 @@ static enum merlon_exit run(char **operands)
 		fail_hint("see 'merlon mode --help'");
 		return MERLON_EXIT_USAGE;
 	}
-	e = bus_connect(&bus);
-	if (e != MERLON_EXIT_OK)
-		return e;
-	e = bus_describe_vm(bus, operands[0], &vm);
+	e = bus_open_vm(operands[0], &bus, &vm);
 	if (e != MERLON_EXIT_OK)
 		return e;
 	path = vm_path(vm);

@@ -32,10 +32,7 @@ static enum merlon_exit run(char **operands)
 		fail_hint("--all drops every rule of the VM");
 		return MERLON_EXIT_NO_SUCH;
 	}
-	e = bus_connect(&bus);
-	if (e != MERLON_EXIT_OK)
-		return e;
-	e = bus_describe_vm(bus, operands[0], &vm);
+	e = bus_open_vm(operands[0], &bus, &vm);
 	if (e != MERLON_EXIT_OK)
 		return e;
 	return drop_rules(bus, vm, operands[1] ?: "");

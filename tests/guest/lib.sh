@@ -81,6 +81,16 @@ show()
 # told PATTERN: the last output that was shown
 told() { echo "$out" | grep -qE -- "$1"; }
 
+# chapter TITLE: of a story
+chapter()
+{
+	step=$((step + 1))
+	# An empty line, but one that the report keeps
+	echo " "
+	echo "$step. $*"
+}
+step=0
+
 bus_start()
 {
 	mkdir -p /run/dbus /etc/merlon

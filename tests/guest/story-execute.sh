@@ -4,14 +4,6 @@
 # nothing but its own code, whoever has taken it over. What its own code is, is learned.
 . /lab/guest/lib.sh
 
-step=0
-chapter()
-{
-	step=$((step + 1))
-	echo " "
-	echo "$step. $*"
-}
-
 # console: what the guest printed about the last word, shortened
 console()
 {

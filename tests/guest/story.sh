@@ -10,15 +10,6 @@ case " $(cat /proc/cmdline) " in
 *) engine=software ;;
 esac
 
-step=0
-chapter()
-{
-	step=$((step + 1))
-	# An empty line, but one that the report keeps
-	echo " "
-	echo "$step. $*"
-}
-
 # console: what the guest printed about the last word, shortened
 console()
 {
