@@ -434,8 +434,8 @@ int kvm_vmi_clear_rule(struct kvm *kvm, u32 id)
 	srcu_read_unlock(&kvm->srcu, idx);
 	mutex_unlock(&vmi->lock);
 
-	/* A store may have seen what was taken back: where there are stores to a map. */
-	if (r && READ_ONCE(vmi->active))
+	/* A store may have seen what was taken back; without a rule there is no map. */
+	if (r && r != -ENOENT)
 		synchronize_srcu_expedited(&vmi->store_srcu);
 	return r;
 }

@@ -627,6 +627,22 @@ bool kvm_vmi_decode(struct kvm_vcpu *vcpu, u32 *ret_len)
 	return true;
 }
 
+/* What was said of the instruction that was emulated no longer counts. */
+void kvm_vmi_end_emulation(struct kvm_vcpu *vcpu)
+{
+	struct kvm_vcpu_vmi *state = &vcpu->arch.vmi;
+
+	state->fresh = false;
+	state->nr_answers = 0;
+	state->pending = 0;
+	state->emulating = false;
+	state->walk = false;
+	state->refused = false;
+	state->denied = false;
+	state->once = false;
+	state->again = false;
+}
+
 bool __kvm_vmi_begin_emulation(struct kvm_vcpu *vcpu)
 {
 	struct kvm_vcpu_vmi *state = &vcpu->arch.vmi;
@@ -640,14 +656,7 @@ bool __kvm_vmi_begin_emulation(struct kvm_vcpu *vcpu)
 	/* A fault of it has become an instruction to emulate after all. */
 	if (unlikely(state->step.on))
 		settled = kvm_vmi_end_step(vcpu, KVM_VMI_STEP_FAULT);
-	state->nr_answers = 0;
-	state->pending = 0;
-	state->emulating = false;
-	state->walk = false;
-	state->refused = false;
-	state->denied = false;
-	state->once = false;
-	state->again = false;
+	kvm_vmi_end_emulation(vcpu);
 	return settled;
 }
 
@@ -661,7 +670,7 @@ bool __kvm_vmi_task_switch_denied(struct kvm_vcpu *vcpu)
 		kvm_vmi_deny(vcpu);
 	else if (!state->denied)
 		return false;
-	__kvm_vmi_begin_emulation(vcpu);
+	kvm_vmi_end_emulation(vcpu);
 	vcpu->mmio_needed = false;
 	return true;
 }

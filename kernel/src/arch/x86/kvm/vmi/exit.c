@@ -258,7 +258,7 @@ static int kvm_vmi_complete_exit(struct kvm_vcpu *vcpu)
 	if (kvm_vmi_lapsed(vcpu)) {
 		trace_kvm_vmi_answer(vcpu->kvm->arch.vmi->id, x->seq, vcpu->vcpu_id, x->layer,
 				     verdict, KVM_VMI_DEFAULT);
-		__kvm_vmi_begin_emulation(vcpu);
+		kvm_vmi_end_emulation(vcpu);
 		return 1;
 	}
 
@@ -266,7 +266,7 @@ static int kvm_vmi_complete_exit(struct kvm_vcpu *vcpu)
 	if (verdict == KVM_VMI_ALLOW)
 		return kvm_vmi_execute_again(vcpu);
 
-	__kvm_vmi_begin_emulation(vcpu);
+	kvm_vmi_end_emulation(vcpu);
 	switch (verdict) {
 	case KVM_VMI_SKIP:
 		return kvm_vmi_skip(vcpu);

@@ -12,9 +12,16 @@
 #include <linux/btf_ids.h>
 #include <linux/init.h>
 #include <linux/sched/mm.h>
+#include <linux/sizes.h>
 
 #include "vmi/internal.h"
 #include "vmi/trace.h"
+
+/*
+ * Which pages are executed is the guest's choice, and each may be a run of its own.  A guest
+ * kernel has some hundreds that are not neighbours.
+ */
+#define KVM_VMI_MAX_LEARNED_RUNS	SZ_8K
 
 /**
  * struct kvm_vmi_widening - frames of which a rule is to deny less
@@ -95,12 +102,14 @@ static int kvm_vmi_widen_locked(struct kvm_vmi *vmi, gfn_t gfn, struct kvm_vmi_w
 	kvm_vmi_zap_change(vmi, &w->change, false);
 	r = w->r ?: w->change.nr ? 0 : -EAGAIN;
 	if (w->r) {
+		/* Nothing is different, so answers are as good as they were. */
 		kvm_vmi_change_rollback(vmi, w->layer, &w->change);
 	} else {
 		kvm_vmi_tell_widened(vmi, w);
+		if (w->change.nr)
+			kvm_vmi_end_change(vmi);
 		kvm_vmi_change_commit(&w->change);
 	}
-	kvm_vmi_end_change(vmi);
 	kvm_vmi_bracket_end(vmi->kvm);
 	return r;
 }
@@ -129,7 +138,9 @@ static int kvm_vmi_grant_fetch(struct kvm_vcpu *vcpu)
 	if (mutex_lock_killable(&vmi->lock))
 		return -EINTR;
 	old = set_active_memcg(vmi->memcg);
-	if (vmi->changes == s->changes)
+	if (w.layer->nr_runs >= KVM_VMI_MAX_LEARNED_RUNS)
+		r = -ENOSPC;
+	else if (vmi->changes == s->changes)
 		r = kvm_vmi_widen_locked(vmi, gpa_to_gfn(v->gpa), &w);
 	set_active_memcg(old);
 	mutex_unlock(&vmi->lock);
@@ -150,7 +161,7 @@ __bpf_kfunc_start_defs();
  *
  * For the violation callback of struct kvm_vmi_ops only.
  * Return: 0, -EOPNOTSUPP (not a fetch), -EAGAIN (rules or rights have changed
- * since), -ENOSPC (too many runs of frames), -ENOMEM, -EINTR
+ * since), -ENOSPC (the map has %KVM_VMI_MAX_LEARNED_RUNS runs of frames), -ENOMEM, -EINTR
  */
 __bpf_kfunc int bpf_kvm_vmi_grant(struct kvm_vcpu *vcpu)
 {

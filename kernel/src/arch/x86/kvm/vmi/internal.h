@@ -257,6 +257,7 @@ int kvm_vmi_leave(struct kvm_vcpu *vcpu);
 
 bool kvm_vmi_decode(struct kvm_vcpu *vcpu, u32 *ret_len);
 int kvm_vmi_skip(struct kvm_vcpu *vcpu);
+void kvm_vmi_end_emulation(struct kvm_vcpu *vcpu);
 
 /* ---- memory.c, regs.c ---- */
 

@@ -422,8 +422,8 @@ bool kvm_vmi_step_again(struct kvm_vcpu *vcpu, gpa_t gpa, bool walk)
 	return true;
 }
 
-/* Add a frame to those known to be written.  False if they are too many. */
-static bool kvm_vmi_step_add_frame(struct kvm_vcpu *vcpu, gfn_t gfn)
+/* Add a frame to those known to be written. */
+static void kvm_vmi_step_add_frame(struct kvm_vcpu *vcpu, gfn_t gfn)
 {
 	struct kvm_vcpu_step *st = &vcpu->arch.vmi.step;
 	unsigned int i;
@@ -436,12 +436,15 @@ static bool kvm_vmi_step_add_frame(struct kvm_vcpu *vcpu, gfn_t gfn)
 	for (i = 0; i < st->nr; i++)
 		if (st->frame[i].gfn == gfn)
 			break;
-	if (i == ARRAY_SIZE(st->frame))
-		return false;
+	if (i == ARRAY_SIZE(st->frame)) {
+		/* No instruction writes so many: some are of pages that have moved since. */
+		st->tries += KVM_VMI_STEP_TRY_GUEST;
+		st->nr = 0;
+		i = 0;
+	}
 	st->frame[i].gfn = gfn;
 	memcpy(st->frame[i].grant, st->grant, sizeof(st->grant));
 	st->nr = max_t(u8, st->nr, i + 1);
-	return true;
 }
 
 static u8 *kvm_vmi_step_alloc(struct kvm_vmi *vmi)
@@ -515,8 +518,7 @@ bool kvm_vmi_step(struct kvm_vcpu *vcpu, gpa_t gpa)
 	/* KVM has emulated while a fault of the step before was pending. */
 	if (vcpu->arch.vmi.step.on && kvm_vmi_end_step(vcpu, KVM_VMI_STEP_FAULT))
 		return true;
-	if (!kvm_vmi_step_add_frame(vcpu, gpa_to_gfn(gpa)))
-		return false;
+	kvm_vmi_step_add_frame(vcpu, gpa_to_gfn(gpa));
 	kvm_vmi_step_save_regs(vcpu);
 	vcpu->arch.vmi.step.again = true;
 	return !kvm_vmi_claim_gate(vcpu) || kvm_vmi_begin_step(vcpu, gpa_to_gfn(gpa));
@@ -646,4 +648,10 @@ bool __kvm_vmi_exited(struct kvm_vcpu *vcpu)
 void __kvm_vmi_stop_step(struct kvm_vcpu *vcpu)
 {
 	kvm_vmi_end_step(vcpu, KVM_VMI_STEP_OTHER);
+}
+
+void __kvm_vmi_interrupt_step(struct kvm_vcpu *vcpu)
+{
+	vcpu->arch.vmi.step.tries += KVM_VMI_STEP_TRY_HOST;
+	__kvm_vmi_stop_step(vcpu);
 }

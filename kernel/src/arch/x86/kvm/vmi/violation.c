@@ -335,7 +335,7 @@ int kvm_vmi_emulate(struct kvm_vcpu *vcpu, void *insn, int insn_len)
 	r = x86_emulate_instruction(vcpu, state->cr2_or_gpa, EMULTYPE_PF, insn, insn_len);
 	/* With 0 the instruction may go on once the VMM has served a device, or answered. */
 	if (r)
-		__kvm_vmi_begin_emulation(vcpu);
+		kvm_vmi_end_emulation(vcpu);
 	return r;
 }
 

@@ -65,8 +65,11 @@ static int kvm_vmi_do_activate(struct kvm_vmi *vmi)
 	guard(mutex)(&vmi->activate_lock);
 	if (vmi->ready)
 		return 0;
-	if (init_srcu_struct(&vmi->store_srcu))
+	if (init_srcu_struct(&vmi->store_srcu)) {
+		WRITE_ONCE(vmi->no_memory, true);
+		wake_up_all(&vmi->activated);
 		return -ENOMEM;
+	}
 	static_branch_inc(&kvm_vmi_key);
 
 	mutex_lock(&kvm->slots_lock);
@@ -99,7 +102,6 @@ static void kvm_vmi_activate_fn(struct work_struct *work)
 {
 	struct kvm_vmi *vmi = container_of(work, struct kvm_vmi, activate_work);
 
-	/* Without memory whoever waits is told to call again. */
 	kvm_vmi_do_activate(vmi);
 	kvm_put_kvm(vmi->kvm);
 }
@@ -132,7 +134,7 @@ int kvm_vmi_activate_here(struct kvm *kvm)
  *
  * Context: sleeps, no KVM lock held.
  * Return: 0; -EOPNOTSUPP for a VM that takes no map; -EAGAIN if it is still
- * under way: call again; -EINTR if killed.
+ * under way: call again; -ENOMEM; -EINTR if killed.
  */
 int kvm_vmi_activate(struct kvm *kvm)
 {
@@ -145,16 +147,19 @@ int kvm_vmi_activate(struct kvm *kvm)
 	if (smp_load_acquire(&vmi->ready))
 		return READ_ONCE(vmi->active) ? 0 : -EOPNOTSUPP;
 
+	WRITE_ONCE(vmi->no_memory, false);
 	kvm_get_kvm(kvm);
 	if (!queue_work(kvm_vmi_activate_wq, &vmi->activate_work))
 		kvm_vmi_put(kvm);
 
-	left = wait_event_killable_timeout(vmi->activated, READ_ONCE(vmi->ready),
-					   KVM_VMI_ACTIVATE_TIMEOUT);
+	left = wait_event_killable_timeout(vmi->activated, READ_ONCE(vmi->ready) ||
+					   READ_ONCE(vmi->no_memory), KVM_VMI_ACTIVATE_TIMEOUT);
 	if (left < 0)
 		return -EINTR;
 	if (!left)
 		return -EAGAIN;
+	if (!READ_ONCE(vmi->ready))
+		return -ENOMEM;
 	return READ_ONCE(vmi->active) ? 0 : -EOPNOTSUPP;
 }
 

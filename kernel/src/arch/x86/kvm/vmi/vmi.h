@@ -192,6 +192,7 @@ enum kvm_vmi_admission_state {
  * @activate_lock: held while @active and @ready are set; before any other lock
  * @activate_work: sets them
  * @activated: wakes who waits for it
+ * @no_memory: the last attempt has failed
  * @generation: resets
  * @protected: the boot CPU has been in protected mode since the last reset
  * @shutdown: KVM has turned its shutdown into INIT since it was last in protected mode
@@ -240,6 +241,7 @@ struct kvm_vmi {
 	struct mutex activate_lock;	/* active, ready */
 	struct work_struct activate_work;
 	wait_queue_head_t activated;
+	bool no_memory;
 
 	u64 generation;
 	bool protected;
@@ -298,6 +300,7 @@ void kvm_vmi_load_spp(struct kvm_vcpu *vcpu);
 void kvm_vmi_serve_step(struct kvm_vcpu *vcpu);
 bool __kvm_vmi_exited(struct kvm_vcpu *vcpu);
 void __kvm_vmi_stop_step(struct kvm_vcpu *vcpu);
+void __kvm_vmi_interrupt_step(struct kvm_vcpu *vcpu);
 unsigned int kvm_vmi_restrict(struct kvm_vcpu *vcpu, union kvm_mmu_page_role role, gfn_t gfn,
 			      unsigned int access, bool *ret_may_write);
 unsigned int __kvm_vmi_restrict_split(struct kvm *kvm, union kvm_mmu_page_role role, gfn_t gfn,
@@ -359,11 +362,18 @@ static __always_inline bool kvm_vmi_exited(struct kvm_vcpu *vcpu)
 	return kvm_vmi_is_stepping(vcpu) && __kvm_vmi_exited(vcpu);
 }
 
-/* An event that cannot wait, a vCPU that blocks or is reset, the end of KVM_RUN. */
+/* A vCPU that blocks, is reset or leaves L2, the end of KVM_RUN. */
 static __always_inline void kvm_vmi_stop_step(struct kvm_vcpu *vcpu)
 {
 	if (kvm_vmi_is_stepping(vcpu))
 		__kvm_vmi_stop_step(vcpu);
+}
+
+/* An event that cannot wait, but may have to: then it comes with each step again. */
+static __always_inline void kvm_vmi_interrupt_step(struct kvm_vcpu *vcpu)
+{
+	if (kvm_vmi_is_stepping(vcpu))
+		__kvm_vmi_interrupt_step(vcpu);
 }
 
 /*
@@ -564,6 +574,7 @@ static inline void kvm_vmi_serve_requests(struct kvm_vcpu *vcpu) {}
 static inline bool kvm_vmi_is_stepping(struct kvm_vcpu *vcpu) { return false; }
 static inline bool kvm_vmi_exited(struct kvm_vcpu *vcpu) { return false; }
 static inline void kvm_vmi_stop_step(struct kvm_vcpu *vcpu) {}
+static inline void kvm_vmi_interrupt_step(struct kvm_vcpu *vcpu) {}
 static inline void kvm_vmi_emulate_once(struct kvm_vcpu *vcpu) {}
 
 static inline bool kvm_vmi_drop_map(struct kvm_vcpu *vcpu, struct kvm_host_map *map,
