@@ -52,6 +52,7 @@ enum {
 #define ENOENT		2
 #define ESRCH		3
 #define E2BIG		7
+#define EAGAIN		11
 #define EINVAL		22
 #define ENOSYS		38
 

@@ -66,11 +66,14 @@ void BPF_PROG(vm_destroyed, const struct kvm_vmi_vm_info *info)
  */
 static __always_inline int learn(struct kvm_vcpu *vcpu, const struct kvm_vmi_violation *v)
 {
+	int r;
+
 	if (v->kind != KVM_VMI_FETCH || v->flags & (KVM_VMI_V_USER | KVM_VMI_V_NESTED) ||
 	    !bpf_ksym_exists(bpf_kvm_vmi_grant))
 		return KVM_VMI_DEFAULT;
 	/* -EAGAIN: another CPU was first, or the rules have changed; it is asked again. */
-	if (bpf_kvm_vmi_grant(vcpu))
+	r = bpf_kvm_vmi_grant(vcpu);
+	if (r && r != -EAGAIN)
 		stat_add(MERLON_STAT_NOT_GRANTED);
 	return KVM_VMI_ALLOW;
 }

@@ -7,6 +7,7 @@
 #include <inttypes.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -36,6 +37,12 @@ static const struct option_row options[] = {
 	{}
 };
 
+/* Where the policy goes: @f, NULL for stdout; from @tmp, if that is to become a file. */
+struct output {
+	FILE *f;
+	char *tmp;
+};
+
 /**
  * struct learning - one run
  * @title: the VM's, for people
@@ -44,6 +51,7 @@ static const struct option_row options[] = {
  * @known: pages that it had learned before
  * @limit: seconds to learn for, 0: until interrupted
  * @idle: seconds without anything new to stop after, 0: never
+ * @output: where the policy goes
  */
 struct learning {
 	sd_bus *bus;
@@ -53,6 +61,7 @@ struct learning {
 	uint64_t known;
 	uint64_t limit;
 	uint64_t idle;
+	struct output output;
 };
 
 static enum merlon_exit parse_seconds(const char *option, const char *value, uint64_t *ret)
@@ -148,18 +157,26 @@ static void show(uint64_t pages, uint64_t fresh, uint64_t seconds, bool terminal
 		fprintf(stderr, "learning: %" PRIu64 " pages in %" PRIu64 " s\n", pages, seconds);
 }
 
+static uint64_t seconds_now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec;
+}
+
 /* Until its time is over, nothing new comes, or a signal does. */
 static enum merlon_exit wait_and_show(struct learning *l, const sigset_t *signals)
 {
 	const struct timespec second = { .tv_sec = 1 };
 	bool terminal = isatty(STDERR_FILENO);
-	uint64_t pages = 0, quiet = 0;
+	uint64_t pages = 0, start = seconds_now(), last = start;
 	enum merlon_exit e = MERLON_EXIT_OK;
 
-	for (uint64_t seconds = 1;; seconds++) {
+	for (;;) {
 		_cleanup_json_ struct json_object *list = NULL;
 		struct json_object *rule;
-		uint64_t now;
+		uint64_t now, seconds;
 
 		if (sigtimedwait(signals, NULL, &second) > 0)
 			break;
@@ -167,14 +184,21 @@ static enum merlon_exit wait_and_show(struct learning *l, const sigset_t *signal
 		if (e == MERLON_EXIT_OK && !rule) {
 			fail("%s: rule %s is gone", l->title, arg_name);
 			e = MERLON_EXIT_NO_SUCH;
+		} else if (e == MERLON_EXIT_OK && !json_get_bool(rule, "armed", false)) {
+			fail("%s: the guest was reset, and rule %s is disarmed", l->title,
+			     arg_name);
+			e = MERLON_EXIT_FAILED;
 		}
 		if (e != MERLON_EXIT_OK)
 			break;
+		seconds = seconds_now();
 		now = json_get_u64(rule, "granted", 0) - l->known;
-		quiet = now > pages ? 0 : quiet + 1;
-		show(now, now > pages ? now - pages : 0, seconds, terminal);
+		if (now > pages)
+			last = seconds;
+		show(now, now > pages ? now - pages : 0, seconds - start, terminal);
 		pages = now;
-		if ((l->limit && seconds >= l->limit) || (l->idle && quiet >= l->idle))
+		if ((l->limit && seconds - start >= l->limit) ||
+		    (l->idle && seconds - last >= l->idle))
 			break;
 	}
 	if (terminal && !arg_quiet)
@@ -188,36 +212,58 @@ static enum merlon_exit fail_output(const char *what)
 	return MERLON_EXIT_FAILED;
 }
 
-/* Whole or not at all: whoever loads it must not find half a policy. */
-static enum merlon_exit write_file(const char *text)
+/*
+ * A file is written whole or not at all: whoever loads it must not find half a policy.  It
+ * is begun before anything is learned.  What is no file (/dev/stdout) is written as it is.
+ */
+static enum merlon_exit open_output(struct output *o)
 {
-	_cleanup_free_ char *tmp = NULL;
-	bool written;
-	FILE *f;
+	struct stat st;
 	int fd;
 
-	if (asprintf(&tmp, "%s.XXXXXX", arg_output) < 0) {
-		tmp = NULL;
+	if (!arg_output || arg_dry_run)
+		return MERLON_EXIT_OK;
+	if (stat(arg_output, &st) >= 0 && !S_ISREG(st.st_mode)) {
+		o->f = fopen(arg_output, "we");
+		return o->f ? MERLON_EXIT_OK : fail_output(arg_output);
+	}
+	if (asprintf(&o->tmp, "%s.XXXXXX", arg_output) < 0) {
+		o->tmp = NULL;
 		return fail_memory();
 	}
-	fd = mkostemp(tmp, O_CLOEXEC);
-	if (fd < 0)
+	fd = mkostemp(o->tmp, O_CLOEXEC);
+	if (fd < 0) {
+		free(TAKE_PTR(o->tmp));
 		return fail_output(arg_output);
-	f = fdopen(fd, "w");
-	if (!f) {
-		close(fd);
-		(void)unlink(tmp);
-		return fail_memory();
 	}
-	written = fprintf(f, "%s\n", text) > 0 && fflush(f) == 0 && fsync(fd) == 0;
-	if (fclose(f) != 0 || !written || rename(tmp, arg_output) < 0) {
-		int saved = errno;
+	o->f = fdopen(fd, "w");
+	if (o->f)
+		return MERLON_EXIT_OK;
+	close(fd);
+	return fail_memory();
+}
 
-		(void)unlink(tmp);
-		errno = saved;
-		return fail_output(arg_output);
-	}
+static enum merlon_exit write_output(struct output *o, const char *text)
+{
+	FILE *f = o->f ?: stdout;
+	bool written;
+
+	written = fprintf(f, "%s\n", text) > 0 && fflush(f) == 0 &&
+		  (!o->tmp || fsync(fileno(f)) == 0);
+	if (!written || (o->tmp && rename(o->tmp, arg_output) < 0))
+		return fail_output(arg_output ?: "stdout");
+	free(TAKE_PTR(o->tmp));
 	return MERLON_EXIT_OK;
+}
+
+/* What was begun and has not become the file goes. */
+static void close_output(struct output *o)
+{
+	if (o->f)
+		fclose(o->f);
+	if (o->tmp)
+		(void)unlink(o->tmp);
+	free(o->tmp);
 }
 
 static enum merlon_exit export_policy(struct learning *l)
@@ -232,30 +278,26 @@ static enum merlon_exit export_policy(struct learning *l)
 	text = json_object_to_json_string_ext(policy, arg_json ? JSON_C_TO_STRING_NOSLASHESCAPE :
 						      JSON_C_TO_STRING_NOSLASHESCAPE |
 						      JSON_C_TO_STRING_PRETTY);
-	if (!text)
-		return fail_memory();
-	if (arg_output)
-		return write_file(text);
-	if (printf("%s\n", text) < 0 || fflush(stdout) != 0)
-		return fail_output("stdout");
-	return MERLON_EXIT_OK;
+	return text ? write_output(&l->output, text) : fail_memory();
 }
 
-/* Enforced from before it is exported, so that what is written is what holds. */
+/*
+ * Enforced from before it is exported, so that what is written is what holds.  What could
+ * not be written is not dropped either.
+ */
 static enum merlon_exit end(struct learning *l)
 {
-	enum merlon_exit e, dropped = MERLON_EXIT_OK;
+	enum merlon_exit e = MERLON_EXIT_OK;
 
-	if (arg_enforce) {
+	if (arg_enforce)
 		e = call(l, "SetMode", NULL, "ssb", arg_name, MERLON_MODE_ENFORCE);
-		return e == MERLON_EXIT_OK ? export_policy(l) : e;
-	}
-	e = export_policy(l);
+	if (e == MERLON_EXIT_OK)
+		e = export_policy(l);
+	if (e != MERLON_EXIT_OK || arg_enforce)
+		return e;
 	if (!l->before)
-		dropped = call(l, "Unprotect", NULL, "sb", arg_name, NULL);
-	else
-		dropped = call(l, "SetMode", NULL, "ssb", arg_name, l->before);
-	return e == MERLON_EXIT_OK ? dropped : e;
+		return call(l, "Unprotect", NULL, "sb", arg_name, NULL);
+	return call(l, "SetMode", NULL, "ssb", arg_name, l->before);
 }
 
 static enum merlon_exit learn(struct learning *l)
@@ -266,10 +308,15 @@ static enum merlon_exit learn(struct learning *l)
 	sigemptyset(&signals);
 	sigaddset(&signals, SIGINT);
 	sigaddset(&signals, SIGTERM);
+	sigaddset(&signals, SIGHUP);
+	/* Who reads us may leave: that is for write_output() to tell. */
+	(void)signal(SIGPIPE, SIG_IGN);
 	/* Before there is something to leave behind. */
 	if (sigprocmask(SIG_BLOCK, &signals, NULL) < 0)
 		return fail_output("signals");
-	e = begin(l);
+	e = open_output(&l->output);
+	if (e == MERLON_EXIT_OK)
+		e = begin(l);
 	if (e != MERLON_EXIT_OK)
 		return e;
 	if (arg_dry_run) {
@@ -277,12 +324,12 @@ static enum merlon_exit learn(struct learning *l)
 		return MERLON_EXIT_OK;
 	}
 	e = wait_and_show(l, &signals);
-	if (e != MERLON_EXIT_OK) {
-		fail_hint("rule %s goes on learning in a VM that still runs: see 'merlon status'",
-			  arg_name);
-		return e;
-	}
-	return end(l);
+	if (e == MERLON_EXIT_OK)
+		e = end(l);
+	if (e != MERLON_EXIT_OK)
+		fail_hint("what rule %s has learned, in a VM that still runs, is not lost: see "
+			  "'merlon status'", arg_name);
+	return e;
 }
 
 static enum merlon_exit run(char **operands)
@@ -304,6 +351,7 @@ static enum merlon_exit run(char **operands)
 	l.path = vm_path(vm);
 	l.title = vm_title(vm);
 	e = l.path && l.title ? learn(&l) : fail_memory();
+	close_output(&l.output);
 	free(l.path);
 	free(l.title);
 	free(l.before);

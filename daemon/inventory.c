@@ -132,7 +132,8 @@ static int upsert(struct manager *m, const struct kvm_vmi_vm_info *info, uint64_
 	return found;
 }
 
-static void reconcile_rules(struct manager *m, struct vm *vm, bool *changed)
+/* False if what the VM has is not known. */
+static bool reconcile_rules(struct manager *m, struct vm *vm, bool *changed)
 {
 	int r = ruleset_reconcile(m, vm);
 
@@ -140,13 +141,14 @@ static void reconcile_rules(struct manager *m, struct vm *vm, bool *changed)
 		*changed = true;
 	else if (r < 0 && r != -ESRCH)
 		log_error_errno(r, "VM #%llu: rules cannot be read: %m", id_of(vm));
+	return r >= 0 || r == -ESRCH;
 }
 
 void inventory_reconcile(struct manager *m)
 {
 	struct kvm_vmi_vm_info info;
+	bool changed = false, complete = true;
 	uint64_t after = 0;
-	bool changed = false;
 	struct vm *vm;
 	int r;
 
@@ -161,8 +163,8 @@ void inventory_reconcile(struct manager *m)
 			break;
 		}
 		after = info.id;
-		if (upsert(m, &info, 0, &vm) >= 0)
-			reconcile_rules(m, vm, &changed);
+		if (upsert(m, &info, 0, &vm) < 0 || !reconcile_rules(m, vm, &changed))
+			complete = false;
 	}
 	if (r != -ESRCH) {
 		log_error_errno(r, "VMs cannot be listed: %m");
@@ -175,7 +177,8 @@ void inventory_reconcile(struct manager *m)
 			vm->gone = true;
 		}
 		inventory_sweep(m);
-		learn_sweep(m);
+		if (complete)
+			learn_sweep(m);
 	}
 	if (changed)
 		(void)manager_save(m);
@@ -195,7 +198,7 @@ void inventory_sweep(struct manager *m)
 		}
 		for (size_t j = 0; j < vm->n_rules; j++)
 			if (vm->rules[j].rule.learn)
-				learn_end(m->kernel, vm->rules[j].info.rule.cookie);
+				(void)learn_end(m->kernel, vm->rules[j].info.rule.cookie);
 		vm_table_remove(&m->vms, vm->info.id);
 	}
 }

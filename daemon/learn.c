@@ -28,12 +28,13 @@ int learn_begin(struct kernel *k, uint64_t cookie)
 	return k->ops->set_answer(k, cookie, MERLON_ANSWER_LEARN);
 }
 
-void learn_end(struct kernel *k, uint64_t cookie)
+int learn_end(struct kernel *k, uint64_t cookie)
 {
 	int r = k->ops->clear_answer(k, cookie);
 
-	if (r < 0 && r != -ENOENT)
-		log_error_errno(r, "A rule goes on learning: %m");
+	if (r >= 0 || r == -ENOENT)
+		return 0;
+	return log_error_errno(r, "A rule goes on learning: %m");
 }
 
 bool learn_is_on(struct kernel *k, uint64_t cookie)
@@ -47,9 +48,8 @@ static bool is_known(const struct manager *m, uint64_t cookie)
 {
 	for (size_t i = 0; i < m->vms.n; i++)
 		for (size_t j = 0; j < m->vms.vms[i]->n_rules; j++) {
-			const struct vm_rule *rule = &m->vms.vms[i]->rules[j];
-
-			if (!rule->orphan && rule->info.rule.cookie == cookie)
+			/* Orphans too: whoever has lost its name has not ended it. */
+			if (m->vms.vms[i]->rules[j].info.rule.cookie == cookie)
 				return true;
 		}
 	return false;
@@ -57,19 +57,19 @@ static bool is_known(const struct manager *m, uint64_t cookie)
 
 void learn_sweep(struct manager *m)
 {
+	_cleanup_free_ uint64_t *cookies = calloc(MERLON_MAX_VERDICTS, sizeof(*cookies));
 	struct kernel *k = m->kernel;
-	uint64_t cookie = 0, next;
-	bool first = true;
+	size_t n = 0;
 
-	for (unsigned int i = 0; i < 2 * MERLON_MAX_VERDICTS; i++) {
-		if (k->ops->next_answer(k, first ? NULL : &cookie, &next) < 0)
-			break;
-		/* Where a key was that is gone nothing goes on from. */
-		first = !is_known(m, next);
-		if (first)
-			learn_end(k, next);
-		cookie = next;
-	}
+	if (!cookies)
+		return;
+	/* All of them before one is deleted: where a key was that is gone nothing goes on. */
+	while (n < MERLON_MAX_VERDICTS &&
+	       k->ops->next_answer(k, n ? &cookies[n - 1] : NULL, &cookies[n]) >= 0)
+		n++;
+	for (size_t i = 0; i < n; i++)
+		if (!is_known(m, cookies[i]))
+			(void)learn_end(k, cookies[i]);
 }
 
 /* Exceptions as they come, in order. */
@@ -82,6 +82,9 @@ struct exceptions {
 static int add_exception(struct exceptions *e, uint64_t from, uint64_t to)
 {
 	if (from >= to)
+		return 0;
+	/* More are not exported, only known to be more. */
+	if (e->n > RULE_MAX_EXCEPT)
 		return 0;
 	if (e->n == e->room) {
 		size_t room = e->room ? 2 * e->room : 64;
@@ -175,6 +178,12 @@ int learn_export(struct manager *m, struct vm *vm, const char *name, char **ret,
 		if (r < 0) {
 			free(e.spans);
 			return r == -ENOMEM ? r : bus_fault_errno(reterr, r, "Reading the map");
+		}
+		if (e.n > RULE_MAX_EXCEPT) {
+			free(e.spans);
+			return bus_fault(reterr, MERLON_E_LIMITS_EXCEEDED,
+					 "Rule '%s' has learned more than %d ranges", name,
+					 RULE_MAX_EXCEPT);
 		}
 		exported.except = e.spans;
 		exported.n_except = e.n;

@@ -19,8 +19,8 @@ int learn_check(const struct manager *m, const struct rule *rule, sd_bus_error *
 
 /* For a rule by its cookie; 0 or a negative errno. */
 int learn_begin(struct kernel *k, uint64_t cookie);
-/* The rule enforces what it has learned.  Logs. */
-void learn_end(struct kernel *k, uint64_t cookie);
+/* The rule enforces what it has learned; 0 too if it did not learn.  Logs. */
+int learn_end(struct kernel *k, uint64_t cookie);
 bool learn_is_on(struct kernel *k, uint64_t cookie);
 
 /* Ends it for rules that are gone, which may have been while merlond was.  Logs. */

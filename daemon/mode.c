@@ -51,10 +51,14 @@ static int change(struct manager *m, struct vm *vm, const struct vm_rule *rule,
 	if (r >= 0 && wanted->monitor != rule->rule.monitor) {
 		r = m->kernel->ops->set_rules(m->kernel, vm->info.id, &k, 1);
 		if (r < 0 && wanted->learn && !rule->rule.learn)
-			learn_end(m->kernel, cookie);
+			(void)learn_end(m->kernel, cookie);
 	}
-	if (r >= 0 && !wanted->learn && rule->rule.learn)
-		learn_end(m->kernel, cookie);
+	if (r >= 0 && !wanted->learn && rule->rule.learn) {
+		r = learn_end(m->kernel, cookie);
+		/* A grant that is under way comes to nothing once the rule is set again. */
+		if (r >= 0)
+			r = m->kernel->ops->set_rules(m->kernel, vm->info.id, &k, 1);
+	}
 	return r;
 }
 

@@ -585,6 +585,13 @@ static int parse_exceptions(struct parse *p, const char *path, struct json_objec
 
 	if (!n)
 		return 0;
+	if (n > RULE_MAX_EXCEPT) {
+		char sub[PATH_MAX_LEN];
+
+		snprintf(sub, sizeof(sub), "%s/except", path);
+		return fail_at(p, policy_locate(p->text, p->len, sub, NULL, NULL), sub, -E2BIG,
+			       "expected at most %d ranges, got %zu", RULE_MAX_EXCEPT, n);
+	}
 	spans = calloc(n, sizeof(*spans));
 	if (!spans)
 		return -ENOMEM;

@@ -20,6 +20,12 @@
 /* The length of a rule that reaches as far as the guest's physical addresses do. */
 #define RULE_LENGTH_ALL 0
 
+/*
+ * Exceptions of one rule: as many as a kernel learns, and as fit into a text of
+ * MERLON_TEXT_MAX however it is laid out.
+ */
+#define RULE_MAX_EXCEPT 8192
+
 /* A run of bytes of a guest. */
 struct rule_span {
 	uint64_t gpa;

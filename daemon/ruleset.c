@@ -60,9 +60,10 @@ static int check_limits(const struct manager *m, const struct vm *vm, const stru
 		/* Who may execute costs the same for any number of pages. */
 		if (!rules[i].write_deny)
 			continue;
-		if (rules[i].length > RULESET_MAX_BYTES)
-			bytes = RULESET_MAX_BYTES;
-		bytes += rules[i].length;
+		if (rules[i].length == RULE_LENGTH_ALL || rules[i].length > RULESET_MAX_BYTES)
+			bytes = RULESET_MAX_BYTES + 1;
+		else
+			bytes += rules[i].length;
 		if (bytes > RULESET_MAX_BYTES)
 			return bus_fault(reterr, MERLON_E_LIMITS_EXCEEDED,
 					 "Rules that cover more than %llu MiB in one call",
@@ -272,7 +273,9 @@ static int apply(struct kernel *k, const struct vm *vm, const struct vm_rule *ru
 			return r;
 	}
 	for (size_t i = 0; i < n; i++) {
-		r = rules[i].rule.learn ? learn_begin(k, batch[i].cookie) : 0;
+		/* One of that name may have learned before. */
+		r = rules[i].rule.learn ? learn_begin(k, batch[i].cookie) :
+					  learn_end(k, batch[i].cookie);
 		if (r < 0)
 			return r;
 	}
@@ -295,7 +298,7 @@ static void take_back(struct kernel *k, struct vm *vm, const struct vm_rule *rul
 		int r = in_kernel ? k->ops->clear_rule(k, vm->info.id, rules[i].id) : 0;
 
 		if (in_kernel && rules[i].rule.learn)
-			learn_end(k, vm_cookie(vm->info.id, rules[i].rule.name));
+			(void)learn_end(k, vm_cookie(vm->info.id, rules[i].rule.name));
 		if (r < 0 && r != -ENOENT && r != -ESRCH && r != -EIO)
 			log_warning_errno(r, "VM #%llu: rule '%s' could not be taken back, "
 					  "ignoring: %m", (unsigned long long)vm->info.id,
@@ -438,7 +441,7 @@ static void forget_rule(struct manager *m, struct vm *vm, uint32_t id)
 	if (!rule)
 		return;
 	if (rule->rule.learn)
-		learn_end(m->kernel, vm_cookie(vm->info.id, rule->rule.name));
+		(void)learn_end(m->kernel, vm_cookie(vm->info.id, rule->rule.name));
 	memcpy(name, rule->rule.name, sizeof(name));
 	vm_remove_rule(vm, id);
 	vm->info.rules = (uint32_t)vm->n_rules;

@@ -183,7 +183,18 @@ static void verb(void)
 	ran(&r, 1, "/no/such/place", "a file that cannot be written: 1");
 	run_merlon(&r, "status", "web-1", NULL);
 	ran(&r, 0, "enforce, ", "the rule that was there is as before");
-	run_merlon(&r, "unprotect", "web-1", NULL);
+	run_merlon(&r, "unprotect", "web-1", "--all", NULL);
+
+	run_merlon(&r, "learn", "web-1", "--for=1", "--output=/dev/null", NULL);
+	ok(r.exit == 0 && stat("/dev/null", &st) == 0 && S_ISCHR(st.st_mode),
+	   "a device is written to, not replaced") || (note("%s", r.err), true);
+	pid = start_merlon(&out, "learn", "web-1", NULL);
+	for (int i = 0; i < 100 && !answers(1); i++)
+		usleep(50000);
+	fake("reset 17");
+	ok(wait_exit(pid, 10) == 1, "a reset ends it, and says so");
+	close(out);
+	run_merlon(&r, "unprotect", "web-1", "--all", NULL);
 }
 
 static void ends(void)
