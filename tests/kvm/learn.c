@@ -193,6 +193,39 @@ static void test_huge(uintptr_t arg)
 	vm_free(s.vm);
 }
 
+/* The map has as many runs as may be learned: the page opens for a second, as without. */
+static void test_full(uintptr_t arg)
+{
+	static struct vmi_ranges_call c;
+	unsigned int i, j;
+	struct exec s;
+	int last;
+
+	(void)arg;
+	exec_set_up(&s, NULL, KVM_VMI_DENY, 0);
+	exec_set_rights(&s, CODE, 1, NONE);
+	c.vm = s.id;
+	c.bytes = KVM_VMI_MAX_BATCH * sizeof(c.ranges[0]);
+	for (i = 0; i < 8192; i += KVM_VMI_MAX_BATCH) {
+		for (j = 0; j < KVM_VMI_MAX_BATCH; j++)
+			c.ranges[j] = (struct kvm_vmi_range){
+				.gfn = GFN(0x100000000) + 2 * (i + j), .nr = 1, .rule = EXEC_RULE,
+				.write = KVM_VMI_WRITE_ALL, .rights = NONE,
+			};
+		require_eq(vmi_run_set(&c), 0);
+	}
+	learn(&s);
+	for (i = 0; i < 20; i++)
+		expect_done(exec_fetch(&s, KERNEL_OF_KERNEL_PAGE, CODE));
+	expect_eq(vmi_granted(&last), 0);
+	expect_eq(last, -ENOSPC);
+	/* Asked once, for the second that it is open. */
+	expect_eq(vmi_asked(), 1);
+	expect_eq(rights_of(&s, CODE), NONE);
+	vmi_detach();
+	vm_free(s.vm);
+}
+
 /* Two vCPUs learn at once while the rule is set again and again: nothing is lost. */
 static void test_race(uintptr_t arg)
 {
@@ -232,6 +265,7 @@ static const struct test_case cases[] = {
 	{ "two-rules", test_two_rules },
 	{ "alias", test_alias },
 	{ "huge", test_huge },
+	{ "full", test_full },
 	{ "race", test_race },
 	{ }
 };
