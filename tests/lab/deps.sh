@@ -15,8 +15,8 @@ packages=(
 	clang-19 dbus libcmocka-dev libjson-c-dev libsystemd-dev pkg-config systemd
 	# the emulator and what boots in it
 	bochsbios busybox-static g++ isolinux lz4 qemu-system-x86 seabios syslinux-common xorriso
-	# checks of the kernel's code
-	sparse
+	# checks of the kernel's code, and its selftests, whose library wants it
+	sparse uuid-dev
 )
 
 # Where Debian has renamed a package, any of these will do
