@@ -3,8 +3,8 @@
 #include <time.h>
 
 #include "inventory.h"
-#include "log.h"
 #include "learn.h"
+#include "log.h"
 #include "ruleset.h"
 #include "util/util.h"
 

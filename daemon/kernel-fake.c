@@ -687,6 +687,8 @@ static int command_run(struct fake *f, char *line, FILE *out)
 	} else if (streq(args[0], "answers")) {
 		fprintf(out, " %zu", f->model.n_answers);
 		r = 0;
+	} else if (streq(args[0], "answer")) {
+		r = args[1] ? fake_set_answer(&f->model, number(args[1]), MERLON_ANSWER_LEARN) : -EINVAL;
 	} else if (streq(args[0], "abi")) {
 		f->model.abi = (uint32_t)number(args[1]);
 		r = 0;

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* What a rule's violations come to. */
 #include "bus-fault.h"
-#include "inventory.h"
 #include "learn.h"
 #include "log.h"
 #include "mode.h"

@@ -197,6 +197,35 @@ static void verb(void)
 	run_merlon(&r, "unprotect", "web-1", "--all", NULL);
 }
 
+/* What learned is gone, and what it has left behind has been forgotten by everybody. */
+static void left_over(void)
+{
+	char cookie[32] = "";
+
+	harness_kill(SIGKILL);
+	harness_start_daemon();
+	fake("answer 4711");
+	ok(answers(1), "an answer for a rule that there is not");
+	restart();
+	ok(answers(0), "is gone when merlond comes back");
+
+	run_merlon(&r, "protect", "web-1", "--name=again", "--gpa=0x0", "--length=all",
+		   "--execute=user", NULL);
+	ok(sscanf(fake("rules 17"), "ok %*u:%*u:%*u:%31s", cookie) == 1, "a rule that enforces");
+	run_merlon(&r, "unprotect", "web-1", "again", NULL);
+	fake("answer 0x%s", cookie);
+	run_merlon(&r, "protect", "web-1", "--name=again", "--gpa=0x0", "--length=all",
+		   "--execute=user", NULL);
+	ok(answers(0), "does not learn because one of its name did");
+	run_merlon(&r, "unprotect", "web-1", "again", NULL);
+
+	run_merlon(&r, "protect", "web-1", "--name=all", "--gpa=0x0", "--length=all",
+		   "--write=deny", NULL);
+	ok(r.exit != 0 && strstr(r.err, "more than 64 MiB"),
+	   "all of memory cannot be protected from writes in one call") ||
+		(note("%s%s", r.out, r.err), true);
+}
+
 static void ends(void)
 {
 	run_merlon(&r, "protect", "web-1", "--name=code", "--gpa=0x0", "--length=all",
@@ -230,6 +259,7 @@ int main(int argc, char **argv)
 	exports();
 	many();
 	verb();
+	left_over();
 	ends();
 	return harness_end();
 }

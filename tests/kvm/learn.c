@@ -36,12 +36,11 @@ static uint32_t with(struct exec *s, uint32_t rights, enum exec_how how)
 							    BOTH;
 }
 
-static void learn(struct exec *s)
+static void learn(void)
 {
 	require_eq(vmi_attach(KVM_VMI_ALLOW), 0);
 	vmi_set_grant(true);
 	vmi_log_clear();
-	(void)s;
 }
 
 static void test_page(uintptr_t how)
@@ -51,7 +50,7 @@ static void test_page(uintptr_t how)
 
 	exec_set_up(&s, NULL, KVM_VMI_DENY, 0);
 	exec_set_rights(&s, CODE, 2, NONE);
-	learn(&s);
+	learn();
 	for (i = 0; i < 20; i++)
 		expect_done(exec_fetch(&s, how, CODE));
 	/* It was asked once, and it is no matter of a second. */
@@ -86,7 +85,7 @@ static void test_denied_once(uintptr_t arg)
 	(void)arg;
 	exec_set_up(&s, NULL, KVM_VMI_DENY, 0);
 	exec_set_rights(&s, CODE, 1, NONE);
-	learn(&s);
+	learn();
 	vmi_set_answer(KVM_VMI_DENY);
 	expect_gp(exec_fetch(&s, KERNEL_OF_KERNEL_PAGE, CODE));
 	expect_done(exec_fetch(&s, KERNEL_OF_KERNEL_PAGE, CODE));
@@ -105,7 +104,7 @@ static void test_write(uintptr_t arg)
 	exec_set_rights(&s, CODE, 1, NONE);
 	vmi_rule(s.id, EXEC_RULE + 1, KVM_VMI_DENY, 0);
 	vmi_protect(s.id, EXEC_RULE + 1, CODE, DENIED(4));
-	learn(&s);
+	learn();
 	vmi_set_answer(KVM_VMI_DENY);
 	expect_denied(s.v, CODE + 2 * SUBPAGE + 8);
 	expect_eq(vmi_granted(&last), 0);
@@ -136,7 +135,7 @@ static void test_two_rules(uintptr_t arg)
 	exec_set_rights(&s, CODE, 1, NONE);
 	vmi_rule(s.id, EXEC_RULE + 1, KVM_VMI_DENY, 0);
 	require_eq(vmi_set(s.id, &other, 1), 0);
-	learn(&s);
+	learn();
 	expect_done(exec_fetch(&s, KERNEL_OF_KERNEL_PAGE, CODE));
 	expect_eq(vmi_granted(&last), 2);
 	expect_eq(vmi_counters(s.id, EXEC_RULE).granted, 1);
@@ -159,7 +158,7 @@ static void test_alias(uintptr_t arg)
 	vm_map(s.vm, slot->gpa, slot->gpa, 2,
 	       PTE_PRESENT | PTE_WRITE | PTE_ACCESSED | PTE_DIRTY);
 	exec_set_rights(&s, CODE, 2, NONE);
-	learn(&s);
+	learn();
 	expect_done(vcpu_op(s.v, OP_EXECUTE, slot->gpa));
 	expect_eq(vmi_granted(&last), 1);
 	vmi_detach();
@@ -182,7 +181,7 @@ static void test_huge(uintptr_t arg)
 	memset(vm_hva(s.vm, huge), EXEC_RET, 512 * PAGE_SIZE);
 	exec_set_rights(&s, huge, 512, NONE);
 	expect_done(vcpu_op(s.v, OP_STORE, huge + 64, 0, 8));
-	learn(&s);
+	learn();
 	expect_done(vcpu_op(s.v, OP_EXECUTE, huge + 9 * PAGE_SIZE));
 	expect_done(vcpu_op(s.v, OP_EXECUTE, huge + 11 * PAGE_SIZE));
 	expect_eq(vmi_granted(&last), 2);
@@ -214,7 +213,7 @@ static void test_full(uintptr_t arg)
 			};
 		require_eq(vmi_run_set(&c), 0);
 	}
-	learn(&s);
+	learn();
 	for (i = 0; i < 20; i++)
 		expect_done(exec_fetch(&s, KERNEL_OF_KERNEL_PAGE, CODE));
 	expect_eq(vmi_granted(&last), 0);
@@ -237,7 +236,7 @@ static void test_race(uintptr_t arg)
 	(void)arg;
 	exec_set_up(&s, &options, KVM_VMI_DENY, 0);
 	other = s.vm->vcpu[1];
-	learn(&s);
+	learn();
 	for (i = 0; i < 100; i++) {
 		struct run r;
 

@@ -478,6 +478,39 @@ static void exceptions(_unused_ void **state)
 		"f:1:70: /except: expected an array of ranges, got \"0x11000\"");
 }
 
+/* As many as there may be can be read back, however they are laid out; one more cannot. */
+static void most_exceptions(_unused_ void **state)
+{
+	struct rule rule = {
+		.name = "r", .length = RULE_LENGTH_ALL, .execute = KVM_VMI_RIGHT_EXEC_USER,
+		.action = KVM_VMI_DENY, .dflt = KVM_VMI_DENY,
+	};
+	_cleanup_free_ struct rule_span *spans = calloc(RULE_MAX_EXCEPT + 1, sizeof(*spans));
+	_cleanup_free_ char *text = NULL, *more = NULL, *message = NULL;
+	_cleanup_json_ struct json_object *o = NULL;
+	struct rule *rules = NULL;
+	const char *pretty;
+	size_t n;
+
+	assert_non_null(spans);
+	for (size_t i = 0; i <= RULE_MAX_EXCEPT; i++)
+		spans[i] = (struct rule_span) { (1ULL << 51) + i * (1ULL << 31), 1ULL << 30 };
+	rule.except = spans;
+	rule.n_except = RULE_MAX_EXCEPT;
+	assert_int_equal(rule_to_json(&rule, &text), 0);
+	assert_int_equal(json_parse(text, strlen(text), &o), 0);
+	pretty = json_object_to_json_string_ext(o, JSON_C_TO_STRING_PRETTY);
+	assert_true(strlen(pretty) < MERLON_TEXT_MAX);
+	rules = parse_ok(pretty, &n);
+	assert_int_equal(rules[0].n_except, RULE_MAX_EXCEPT);
+	free(TAKE_PTR(rules));
+
+	rule.n_except++;
+	assert_int_equal(rule_to_json(&rule, &more), 0);
+	assert_int_equal(rules_parse(more, strlen(more), "f", &rules, &n, &message), -E2BIG);
+	assert_non_null(strstr(message, "/except: expected at most 8192 ranges, got 8193"));
+}
+
 static void learns(_unused_ void **state)
 {
 	struct rule r = one("{\"mode\":\"learn\",\"rules\":[" USER "}]}");
@@ -514,7 +547,7 @@ static void shipped_examples(_unused_ void **state)
 	assert_int_equal(r.length, RULE_LENGTH_ALL);
 }
 
-UNIT_MAIN(T(exceptions), T(learns), T(shipped_examples), T(one_rule_with_defaults), T(one_rule_with_everything), T(asks_the_vmm), T(who_may_execute),
+UNIT_MAIN(T(exceptions), T(most_exceptions), T(learns), T(shipped_examples), T(one_rule_with_defaults), T(one_rule_with_everything), T(asks_the_vmm), T(who_may_execute),
 	  T(a_policy), T(order_does_not_matter), T(sizes), T(what_json_c_lets_through),
 	  T(unknown_keys), T(missing_keys), T(not_an_object), T(words), T(names), T(ranges),
 	  T(words_not_built_yet), T(limits), T(garbage), T(labels_are_escaped), T(round_trip))
