@@ -39,6 +39,13 @@ static const uint8_t real_code[] = { 0xba, PORT, 0x00, 0x00, 0xd8, 0xee, 0xf4 };
 static const uint8_t long_code[] = { 0xba, PORT, 0, 0, 0, 0x48, 0x89, 0x03,
 				     0x48, 0x8b, 0x0b, 0x89, 0xc8, 0xef, 0xf4 };
 
+/*
+ * mov $PORT,%edx; mov %cr2,%rax; mov %rbx,%cr2; out %eax,(%dx);
+ * mov %cr2,%rax; out %eax,(%dx); hlt
+ */
+static const uint8_t cr2_code[] = { 0xba, PORT, 0, 0, 0, 0x0f, 0x20, 0xd0, 0x0f, 0x22, 0xd3, 0xef,
+				    0x0f, 0x20, 0xd0, 0xef, 0xf4 };
+
 struct guest {
 	int vm, vcpu;
 	uint8_t *memory;
@@ -117,7 +124,7 @@ static bool enter_real_mode(struct guest *g)
 	return !ioctl(g->vcpu, KVM_SET_SREGS, &s);
 }
 
-static bool enter_long_mode(struct guest *g)
+static bool enter_long_mode(struct guest *g, const void *instructions, size_t size, uint64_t cr2)
 {
 	struct kvm_segment code = { .limit = ~0u, .selector = 8, .type = 11, .present = 1,
 				    .s = 1, .l = 1, .g = 1 };
@@ -138,17 +145,17 @@ static bool enter_long_mode(struct guest *g)
 	s.efer |= EFER_LME | EFER_LMA;
 	s.cs = code;
 	s.ds = s.es = s.fs = s.gs = s.ss = data;
-	memcpy(g->memory + CODE, long_code, sizeof(long_code));
+	s.cr2 = cr2;
+	memcpy(g->memory + CODE, instructions, size);
 	return !ioctl(g->vcpu, KVM_SET_SREGS, &s);
 }
 
-/* Runs from CODE; returns the value sent to PORT, or -1 for any other exit. */
-static int64_t run_to_port(struct guest *g, uint64_t rax, uint64_t rbx)
+/* Runs on; returns the value sent to PORT, or -1 for any other exit. */
+static int64_t run_on_to_port(struct guest *g)
 {
-	struct kvm_regs r = { .rip = CODE, .rax = rax, .rbx = rbx, .rflags = 2 };
 	uint32_t value = 0;
 
-	if (ioctl(g->vcpu, KVM_SET_REGS, &r) < 0 || ioctl(g->vcpu, KVM_RUN, 0) < 0)
+	if (ioctl(g->vcpu, KVM_RUN, 0) < 0)
 		return -1;
 	if (g->run->exit_reason != KVM_EXIT_IO || g->run->io.port != PORT) {
 		printf("# exit reason %u\n", g->run->exit_reason);
@@ -158,9 +165,41 @@ static int64_t run_to_port(struct guest *g, uint64_t rax, uint64_t rbx)
 	return value;
 }
 
+/* The same from CODE. */
+static int64_t run_to_port(struct guest *g, uint64_t rax, uint64_t rbx)
+{
+	struct kvm_regs r = { .rip = CODE, .rax = rax, .rbx = rbx, .rflags = 2 };
+
+	return ioctl(g->vcpu, KVM_SET_REGS, &r) < 0 ? -1 : run_on_to_port(g);
+}
+
 static bool run_to_halt(struct guest *g)
 {
 	return !ioctl(g->vcpu, KVM_RUN, 0) && g->run->exit_reason == KVM_EXIT_HLT;
+}
+
+/* The host's CR2 becomes the address of this. */
+static void fault_page_in(void)
+{
+	volatile char *page = mmap(NULL, 1, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (page == MAP_FAILED)
+		return;
+	*page = 1;
+	munmap((void *)page, 1);
+}
+
+static void test_cr2(int kvm, int cpu)
+{
+	struct guest g = {};
+
+	if (!check(guest_open(&g, kvm) && enter_long_mode(&g, cr2_code, sizeof(cr2_code), 0x1235),
+		   "CPU %d: a VM with a CR2", cpu))
+		return;
+	check(run_to_port(&g, 0, 0x6789) == 0x1235, "CPU %d: it is the guest's", cpu);
+	fault_page_in();
+	check(run_on_to_port(&g) == 0x6789, "CPU %d: and is while the host has page faults", cpu);
+	guest_close(&g);
 }
 
 static void test_cpu(int kvm, int cpu)
@@ -178,7 +217,8 @@ static void test_cpu(int kvm, int cpu)
 		check(run_to_halt(&g), "CPU %d: real mode halts", cpu);
 		guest_close(&g);
 	}
-	if (check(guest_open(&g, kvm) && enter_long_mode(&g), "CPU %d: a VM in 64-bit mode", cpu)) {
+	if (check(guest_open(&g, kvm) && enter_long_mode(&g, long_code, sizeof(long_code), 0),
+		  "CPU %d: a VM in 64-bit mode", cpu)) {
 		check(run_to_port(&g, 0x1234567890abcdef, MARK) == 0x90abcdef,
 		      "CPU %d: 64-bit mode loads, stores and does I/O", cpu);
 		memcpy(&mark, g.memory + MARK, sizeof(mark));
@@ -186,6 +226,7 @@ static void test_cpu(int kvm, int cpu)
 		check(run_to_halt(&g), "CPU %d: 64-bit mode halts", cpu);
 		guest_close(&g);
 	}
+	test_cr2(kvm, cpu);
 }
 
 int main(void)
