@@ -43,7 +43,7 @@ LAB_kvm_avx512_test := intel --model corei7_skylake_x
 # Where L1 is offered posted interrupts; and an L2 runs while its pages are protected.
 LAB_kvm_apicv_test := --smp 2 --append kvm_intel.enable_apicv=1
 
-CHECK_kvm += $(KVM_TEST) $(KVM_SPP_TEST) $(KVM_NOSPP_TESTS) $(KVM_EXECUTE_TESTS) $(KVM_APICV_TEST) \
+CHECK_kvm += $(KVM_TEST) $(KVM_SMP_TEST) $(KVM_SPP_TEST) $(KVM_NOSPP_TESTS) $(KVM_EXECUTE_TESTS) $(KVM_APICV_TEST) \
 	     $(KVM_AVX512_TEST)
 
 # The kernel's own test of the VMM's calls, built by the kernel's rules

@@ -388,6 +388,44 @@ static void test_nested(uintptr_t arg)
 	vm_free(n.vm);
 }
 
+#define MSI_INIT	0x500
+#define REASON_INIT	3
+
+/* An INIT that waits while an event is delivered to L2: the step delivers it, then L1 has it. */
+static void test_nested_init(uintptr_t arg)
+{
+	struct kvm_msi init = { .address_lo = 0xfee00000, .data = MSI_INIT };
+	struct nested n;
+	struct run r;
+	uint8_t *p;
+
+	(void)arg;
+	/* The kernel's APICs. */
+	nested_new(&n, SHAPE_SMALL, L1_TPR_SHADOW | L1_INJECTS);
+	/* On AMD no delivery is stepped, and L1, with GIF set, is reset. */
+	if (n.vendor == NESTED_AMD) {
+		vm_free(n.vm);
+		return;
+	}
+	p = vm_hva(n.vm, DATA);
+	memset(p, FILL, PAGE_SIZE);
+	vmi_rule(n.id, RULE, KVM_VMI_DENY, 0);
+	vmi_protect(n.id, RULE, DATA, DENIED(1U << DENY));
+	vmi_log_clear();
+	/* In VMX operation it waits for L2. */
+	expect_eq(vm_ioctl(n.vm, KVM_SIGNAL_MSI, &init), 1);
+	r = l2_op(&n, OP_NOP, OPEN);
+	expect(r.end == RUN_DONE && !r.faults && !r.events &&
+	       n.v->cpu->l2_exit == L2_OTHER && n.v->cpu->l2_info == REASON_INIT,
+	       "%s", l2_text(&n, &r));
+	expect(p[OPEN - DATA - 8] != FILL, "it was not delivered");
+	expect_eq(vmi_counters(n.id, RULE).stepped, 1);
+	expect_eq(vmi_log_violations(n.id), 0);
+	n.mode &= ~L1_INJECTS;
+	l2_lands(&n, NEXT);
+	vm_free(n.vm);
+}
+
 /* ---- while something else goes on ---- */
 
 #define LOG(cpu)	(GUEST_SCRATCH_BASE + (cpu) * 0x8000UL)
@@ -471,12 +509,16 @@ static void *send_nmis(void *arg)
 	return NULL;
 }
 
-/* Have the second vCPU hammer on sub-pages that the steps leave alone. */
+/*
+ * Have the second vCPU hammer on sub-pages that the steps leave alone.  It is in the guest
+ * for as long as in the host, or hardly a step would come upon it there.
+ */
 static void hammer(struct setup *s)
 {
 	memset(s->page, 0, FRAMES * PAGE_SIZE);
 	s->vm->vcpu[1]->timeout_ms = 600000;
-	vcpu_spawn(s->vm->vcpu[1], OP_HAMMER, DATA, FRAMES, test_random(), 1UL << 40, LOG(1), 1);
+	vcpu_spawn(s->vm->vcpu[1], OP_HAMMER, DATA, FRAMES, test_random(), 1UL << 40, LOG(1), 1,
+		   4096);
 	require(vcpu_wait_progress(s->vm->vcpu[1], 20), "the other vCPU does not run");
 }
 
@@ -727,6 +769,7 @@ static const struct test_case cases[] = {
 	{ "nested-huge", test_nested, CASE(SHAPE_HUGE, 0) },
 	{ "nested-flat-stepped", test_nested, CASE(SHAPE_FLAT, 1) },
 	{ "nested-small-stepped", test_nested, CASE(SHAPE_SMALL, 1) },
+	{ "nested-init", test_nested_init },
 	{ "signals", test_signals, 0 },
 	{ "slots", test_slots, 0 },
 	{ "forks", test_forks, 0 },

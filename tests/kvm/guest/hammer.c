@@ -6,6 +6,7 @@
  *
  * arg0 = first frame's address	arg1 = frames		arg2 = seed
  * arg3 = iterations		arg4 = log (see abi)	arg5 = quadword, 0 to 15
+ * arg6 = turns to wait before each store, at most; a power of 2, or 0
  * The log: frames * 32 values last seen, then one word per frame of sub-pages
  * that took a store, then one of sub-pages that refused one.
  * ret0 = refused, ret1 = taken, ret2 = contradictions, ret3 = address of the first
@@ -55,6 +56,13 @@ static int store_somehow(struct guest_cpu *cpu, uint64_t p, uint64_t old, uint64
 	return cpu->vector == GUEST_NO_FAULT;
 }
 
+/* In the guest, where most of its time goes then. */
+static void wait(uint64_t turns)
+{
+	while (turns--)
+		asm volatile("" : : : "memory");
+}
+
 void op_hammer(struct guest_cpu *cpu)
 {
 	uint64_t base = cpu->arg[0], frames = cpu->arg[1], state = cpu->arg[2], n = cpu->arg[3];
@@ -68,6 +76,8 @@ void op_hammer(struct guest_cpu *cpu)
 		uint64_t *last = &seen[frame * SUBPAGES + sub], now;
 		int ok;
 
+		if (cpu->arg[6])
+			wait(next_random(&state) % cpu->arg[6]);
 		ok = store_somehow(cpu, p, *last, ++value, (r >> 40) % STORE_KINDS);
 		now = *(volatile uint64_t *)p;
 		if (now != (ok ? value : *last)) {

@@ -650,8 +650,13 @@ void __kvm_vmi_stop_step(struct kvm_vcpu *vcpu)
 	kvm_vmi_end_step(vcpu, KVM_VMI_STEP_OTHER);
 }
 
-void __kvm_vmi_interrupt_step(struct kvm_vcpu *vcpu)
+bool __kvm_vmi_interrupt_step(struct kvm_vcpu *vcpu)
 {
+	/* L2 does not exit before what is being delivered to it is: by this very step. */
+	if (kvm_event_needs_reinjection(vcpu) || vcpu->arch.nested_run_pending)
+		return false;
+	/* It may have to wait all the same: then it comes with each step again. */
 	vcpu->arch.vmi.step.tries += KVM_VMI_STEP_TRY_HOST;
 	__kvm_vmi_stop_step(vcpu);
+	return true;
 }

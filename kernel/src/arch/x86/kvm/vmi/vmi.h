@@ -300,7 +300,7 @@ void kvm_vmi_load_spp(struct kvm_vcpu *vcpu);
 void kvm_vmi_serve_step(struct kvm_vcpu *vcpu);
 bool __kvm_vmi_exited(struct kvm_vcpu *vcpu);
 void __kvm_vmi_stop_step(struct kvm_vcpu *vcpu);
-void __kvm_vmi_interrupt_step(struct kvm_vcpu *vcpu);
+bool __kvm_vmi_interrupt_step(struct kvm_vcpu *vcpu);
 unsigned int kvm_vmi_restrict(struct kvm_vcpu *vcpu, union kvm_mmu_page_role role, gfn_t gfn,
 			      unsigned int access, bool *ret_may_write);
 unsigned int __kvm_vmi_restrict_split(struct kvm *kvm, union kvm_mmu_page_role role, gfn_t gfn,
@@ -369,11 +369,13 @@ static __always_inline void kvm_vmi_stop_step(struct kvm_vcpu *vcpu)
 		__kvm_vmi_stop_step(vcpu);
 }
 
-/* An event that cannot wait, but may have to: then it comes with each step again. */
-static __always_inline void kvm_vmi_interrupt_step(struct kvm_vcpu *vcpu)
+/*
+ * INIT or SIPI, before L2 exits for it.  False if the step, which goes on, has to be over
+ * first.
+ */
+static __always_inline bool kvm_vmi_interrupt_step(struct kvm_vcpu *vcpu)
 {
-	if (kvm_vmi_is_stepping(vcpu))
-		__kvm_vmi_interrupt_step(vcpu);
+	return !kvm_vmi_is_stepping(vcpu) || __kvm_vmi_interrupt_step(vcpu);
 }
 
 /*
@@ -574,7 +576,7 @@ static inline void kvm_vmi_serve_requests(struct kvm_vcpu *vcpu) {}
 static inline bool kvm_vmi_is_stepping(struct kvm_vcpu *vcpu) { return false; }
 static inline bool kvm_vmi_exited(struct kvm_vcpu *vcpu) { return false; }
 static inline void kvm_vmi_stop_step(struct kvm_vcpu *vcpu) {}
-static inline void kvm_vmi_interrupt_step(struct kvm_vcpu *vcpu) {}
+static inline bool kvm_vmi_interrupt_step(struct kvm_vcpu *vcpu) { return true; }
 static inline void kvm_vmi_emulate_once(struct kvm_vcpu *vcpu) {}
 
 static inline bool kvm_vmi_drop_map(struct kvm_vcpu *vcpu, struct kvm_host_map *map,
