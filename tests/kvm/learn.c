@@ -9,6 +9,7 @@
 
 #include "lib/exec.h"
 #include "lib/host.h"
+#include "lib/nested.h"
 #include "suites.h"
 
 /* What the rule says of the frame now, as its owner reads it back. */
@@ -202,7 +203,7 @@ static void test_full(uintptr_t arg)
 
 	(void)arg;
 	exec_set_up(&s, NULL, KVM_VMI_DENY, 0);
-	exec_set_rights(&s, CODE, 1, NONE);
+	exec_set_rights(&s, CODE, 3, NONE);
 	c.vm = s.id;
 	c.bytes = KVM_VMI_MAX_BATCH * sizeof(c.ranges[0]);
 	for (i = 0; i < 8192; i += KVM_VMI_MAX_BATCH) {
@@ -215,12 +216,18 @@ static void test_full(uintptr_t arg)
 	}
 	learn();
 	for (i = 0; i < 20; i++)
-		expect_done(exec_fetch(&s, KERNEL_OF_KERNEL_PAGE, CODE));
+		expect_done(exec_fetch(&s, KERNEL_OF_KERNEL_PAGE, NEXT));
 	expect_eq(vmi_granted(&last), 0);
 	expect_eq(last, -ENOSPC);
 	/* Asked once, for the second that it is open. */
 	expect_eq(vmi_asked(), 1);
-	expect_eq(rights_of(&s, CODE), NONE);
+	expect_eq(rights_of(&s, NEXT), NONE);
+	/* A frame that is a run by itself makes no more of them. */
+	exec_set_rights(&s, NEXT, 2, BOTH);
+	exec_set_rights(&s, CODE, 1, NONE);
+	expect_done(exec_fetch(&s, KERNEL_OF_KERNEL_PAGE, CODE));
+	expect_eq(vmi_granted(&last), 1);
+	expect_eq(rights_of(&s, CODE), with(&s, NONE, KERNEL_OF_KERNEL_PAGE));
 	vmi_detach();
 	vm_free(s.vm);
 }
@@ -256,6 +263,35 @@ static void test_race(uintptr_t arg)
 	vm_free(s.vm);
 }
 
+/* An L2's fetch may miss the rights of both modes at once: it is not granted, only allowed. */
+static void test_nested(uintptr_t shape)
+{
+	const struct kvm_vmi_rule rule = { .id = EXEC_RULE };
+	const struct kvm_vmi_range range = {
+		.gfn = GFN(CODE), .nr = 1, .rule = EXEC_RULE, .write = KVM_VMI_WRITE_ALL,
+		.rights = NONE,
+	};
+	struct kvm_vmi_caps caps;
+	struct nested n;
+	int last;
+
+	nested_new(&n, shape, 0);
+	require_eq(vmi_caps(&caps), 0);
+	if (!(caps.features & KVM_VMI_CAP_EXEC))
+		tap_skip("this KVM cannot");
+	memset(vm_hva(n.vm, CODE), EXEC_RET, PAGE_SIZE);
+	require_eq(vmi_set_rules(n.id, &rule, 1), 0);
+	require_eq(vmi_set(n.id, &range, 1), 0);
+	learn();
+	expect_l2_done(&n, l2_op(&n, OP_EXECUTE, CODE));
+	expect_eq(vmi_granted(&last), 0);
+	expect_eq(last, -EOPNOTSUPP);
+	expect_eq(vmi_counters(n.id, EXEC_RULE).granted, 0);
+	expect_eq(vmi_counters(n.id, EXEC_RULE).allowed, 1);
+	vmi_detach();
+	vm_free(n.vm);
+}
+
 static const struct test_case cases[] = {
 	{ "kernel", test_page, KERNEL_OF_KERNEL_PAGE },
 	{ "user", test_page, USER_OF_USER_PAGE },
@@ -266,6 +302,8 @@ static const struct test_case cases[] = {
 	{ "huge", test_huge },
 	{ "full", test_full },
 	{ "race", test_race },
+	{ "nested-flat", test_nested, SHAPE_FLAT },
+	{ "nested", test_nested, SHAPE_SMALL },
 	{ }
 };
 

@@ -67,9 +67,7 @@ static bool kvm_vmi_widen(struct kvm_vmi *vmi, gfn_t gfn, void *arg)
 	range.write = claim.write;
 	range.rights = claim.rights | w->right;
 	w->r = kvm_vmi_map_apply(vmi, w->layer, &w->change, &range, true);
-	if (w->r)
-		return false;
-	return true;
+	return !w->r;
 }
 
 /* What has been widened, while the change can still tell. */
@@ -92,12 +90,15 @@ static void kvm_vmi_tell_widened(struct kvm_vmi *vmi, struct kvm_vmi_widening *w
 static int kvm_vmi_widen_locked(struct kvm_vmi *vmi, gfn_t gfn, struct kvm_vmi_widening *w)
 {
 	bool aliases = !mtree_empty(&vmi->aliases);
+	unsigned long runs = w->layer->nr_runs;
 	int r;
 
 	lockdep_assert_held(&vmi->lock);
 	kvm_vmi_bracket_start(vmi->kvm, aliases ? 0 : gfn, aliases ? U64_MAX : gfn);
 	if (kvm_vmi_widen(vmi, gfn, w) && aliases)
 		kvm_vmi_walk_aliases(vmi, gfn, kvm_vmi_widen, w);
+	if (!w->r && w->layer->nr_runs > max(runs, KVM_VMI_MAX_LEARNED_RUNS))
+		w->r = -ENOSPC;
 	/* Also after a failure: what was there for a moment may have been mapped. */
 	kvm_vmi_zap_change(vmi, &w->change, false);
 	r = w->r ?: w->change.nr ? 0 : -EAGAIN;
@@ -129,7 +130,8 @@ static int kvm_vmi_grant_fetch(struct kvm_vcpu *vcpu)
 
 	if (!v)
 		return -EINVAL;
-	if (v->kind != KVM_VMI_FETCH)
+	/* An L2 without MBEC or GMET of its own misses the rights of both modes at once. */
+	if (v->kind != KVM_VMI_FETCH || v->flags & KVM_VMI_V_NESTED)
 		return -EOPNOTSUPP;
 
 	w.layer = &vmi->layers[s->layer];
@@ -138,9 +140,7 @@ static int kvm_vmi_grant_fetch(struct kvm_vcpu *vcpu)
 	if (mutex_lock_killable(&vmi->lock))
 		return -EINTR;
 	old = set_active_memcg(vmi->memcg);
-	if (w.layer->nr_runs >= KVM_VMI_MAX_LEARNED_RUNS)
-		r = -ENOSPC;
-	else if (vmi->changes == s->changes)
+	if (vmi->changes == s->changes)
 		r = kvm_vmi_widen_locked(vmi, gpa_to_gfn(v->gpa), &w);
 	set_active_memcg(old);
 	mutex_unlock(&vmi->lock);
@@ -160,8 +160,9 @@ __bpf_kfunc_start_defs();
  * answers; after %KVM_VMI_ALLOW the guest tries again.
  *
  * For the violation callback of struct kvm_vmi_ops only.
- * Return: 0, -EOPNOTSUPP (not a fetch), -EAGAIN (rules or rights have changed
- * since), -ENOSPC (the map has %KVM_VMI_MAX_LEARNED_RUNS runs of frames), -ENOMEM, -EINTR
+ * Return: 0, -EOPNOTSUPP (not a fetch, or an L2's), -EAGAIN (rules or rights have
+ * changed since), -ENOSPC (the map, all rules of it, would have more than
+ * %KVM_VMI_MAX_LEARNED_RUNS runs of frames), -ENOMEM, -EINTR
  */
 __bpf_kfunc int bpf_kvm_vmi_grant(struct kvm_vcpu *vcpu)
 {
