@@ -65,11 +65,8 @@ static int kvm_vmi_do_activate(struct kvm_vmi *vmi)
 	guard(mutex)(&vmi->activate_lock);
 	if (vmi->ready)
 		return 0;
-	if (init_srcu_struct(&vmi->store_srcu)) {
-		WRITE_ONCE(vmi->no_memory, true);
-		wake_up_all(&vmi->activated);
+	if (init_srcu_struct(&vmi->store_srcu))
 		return -ENOMEM;
-	}
 	static_branch_inc(&kvm_vmi_key);
 
 	mutex_lock(&kvm->slots_lock);
@@ -102,7 +99,11 @@ static void kvm_vmi_activate_fn(struct work_struct *work)
 {
 	struct kvm_vmi *vmi = container_of(work, struct kvm_vmi, activate_work);
 
-	kvm_vmi_do_activate(vmi);
+	/* Who waits is told; not of a VMM that has failed in its own time, being killed. */
+	if (kvm_vmi_do_activate(vmi)) {
+		WRITE_ONCE(vmi->no_memory, true);
+		wake_up_all(&vmi->activated);
+	}
 	kvm_put_kvm(vmi->kvm);
 }
 
