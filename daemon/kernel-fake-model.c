@@ -106,6 +106,8 @@ int fake_set_rules(struct fake_vm *vm, const struct kvm_vmi_rule *rules, size_t 
 	for (size_t i = 0; i < n; i++)
 		if (!rules[i].id || rules[i].id > KVM_VMI_RULE_ID_MAX)
 			return -EINVAL;
+		else if (rules[i].flags & KVM_VMI_RULE_UPDATE && !fake_rule(vm, rules[i].id))
+			return -ENOENT;
 	if (vm->n_rules + n > KVM_VMI_MAX_RULES)
 		return -ENOSPC;
 	grown = reallocarray(vm->rules, vm->n_rules + n, sizeof(*grown));
@@ -117,7 +119,13 @@ int fake_set_rules(struct fake_vm *vm, const struct kvm_vmi_rule *rules, size_t 
 		size_t at = 0;
 
 		if (old) {
+			uint32_t flags = rules[i].flags;
+
+			if (flags & KVM_VMI_RULE_UPDATE)
+				flags = (flags & ~KVM_VMI_RULE_UPDATE) |
+					(old->rule.flags & KVM_VMI_RULE_DISARMED);
 			old->rule = rules[i];
+			old->rule.flags = flags;
 			continue;
 		}
 		while (at < vm->n_rules && vm->rules[at].rule.id < rules[i].id)

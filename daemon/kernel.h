@@ -80,7 +80,7 @@ struct kernel_ops {
 	 */
 	int (*set_engine)(struct kernel *k, uint64_t vm, enum kvm_vmi_engine engine);
 
-	/* At most KVM_VMI_MAX_BATCH rules, all or none. */
+	/* At most KVM_VMI_MAX_BATCH rules, all or none; -ENOENT: see KVM_VMI_RULE_UPDATE. */
 	int (*set_rules)(struct kernel *k, uint64_t vm, const struct kvm_vmi_rule *rules,
 			 size_t n);
 	/* The rule with the lowest id above @after; -ENOENT when there is none. */

@@ -7,6 +7,9 @@
 #include "ruleset.h"
 #include "util/json.h"
 
+/* The interface of the first kernel that updates a rule. */
+#define ABI_UPDATE 5
+
 const char *mode_of(const struct rule *rule)
 {
 	return rule->learn ? MERLON_MODE_LEARN :
@@ -38,27 +41,32 @@ static int change(struct manager *m, struct vm *vm, const struct vm_rule *rule,
 		  const struct rule *wanted)
 {
 	uint64_t cookie = vm_cookie(vm->info.id, rule->rule.name);
+	bool begins = wanted->learn && !rule->rule.learn;
+	bool ends = !wanted->learn && rule->rule.learn;
 	struct vm_rule changed = *rule;
 	struct kvm_vmi_rule k;
-	int r = 0;
+	int r;
 
 	changed.rule = *wanted;
 	k = ruleset_kernel_rule(vm, &changed);
-	k.flags |= rule->info.rule.flags & KVM_VMI_RULE_DISARMED;
-	if (wanted->learn && !rule->rule.learn)
+	/* One that a reset has disarmed stays so, be it this very moment. */
+	k.flags |= KVM_VMI_RULE_UPDATE;
+	if (begins) {
 		r = learn_begin(m->kernel, cookie);
-	if (r >= 0 && wanted->monitor != rule->rule.monitor) {
-		r = m->kernel->ops->set_rules(m->kernel, vm->info.id, &k, 1);
-		if (r < 0 && wanted->learn && !rule->rule.learn)
+		if (r < 0)
+			return r;
+	}
+	r = m->kernel->ops->set_rules(m->kernel, vm->info.id, &k, 1);
+	if (r < 0) {
+		if (begins)
 			(void)learn_end(m->kernel, cookie);
+		return r;
 	}
-	if (r >= 0 && !wanted->learn && rule->rule.learn) {
-		r = learn_end(m->kernel, cookie);
-		/* A grant that is under way comes to nothing once the rule is set again. */
-		if (r >= 0)
-			r = m->kernel->ops->set_rules(m->kernel, vm->info.id, &k, 1);
-	}
-	return r;
+	if (!ends)
+		return 0;
+	r = learn_end(m->kernel, cookie);
+	/* A grant that is under way comes to nothing once the rule is set again. */
+	return r < 0 ? r : m->kernel->ops->set_rules(m->kernel, vm->info.id, &k, 1);
 }
 
 int mode_set(struct manager *m, struct vm *vm, const char *name, const char *word, bool dry_run,
@@ -72,7 +80,11 @@ int mode_set(struct manager *m, struct vm *vm, const char *name, const char *wor
 	r = ruleset_check_vm(vm, reterr);
 	if (r < 0)
 		return r;
-	/* Whether it is armed, and is still ours. */
+	if (m->caps.abi < ABI_UPDATE)
+		return bus_fault(reterr, MERLON_E_NOT_SUPPORTED,
+				 "This kernel (interface %u) cannot change a rule's mode: drop it "
+				 "and set it anew", m->caps.abi);
+	/* Whether it is still ours. */
 	r = ruleset_reconcile(m, vm);
 	if (r < 0)
 		return bus_fault_errno(reterr, r, "Reading the rules");
@@ -94,7 +106,8 @@ int mode_set(struct manager *m, struct vm *vm, const char *name, const char *wor
 	r = report_text(wanted.name, word, dry_run, &report);
 	if (r < 0)
 		return r;
-	if (!dry_run && !streq(mode_of(&rule->rule), word)) {
+	if (!dry_run) {
+		/* Also if it has that mode: what failed halfway is completed so. */
 		r = change(m, vm, rule, &wanted);
 		if (r < 0)
 			return bus_fault_errno(reterr, r, "Changing the mode");

@@ -105,6 +105,11 @@ static void exports(void)
 	ok(sd_bus_call_method(bus, MERLON_BUS_NAME, MERLON_PATH_VM "/17", MERLON_IFACE_VM,
 			      "ExportRule", &error, &reply, "s", "nothing") < 0 &&
 	   streq(error.name, MERLON_ERROR_PREFIX "NoSuchRule"), "another rule is not");
+	fake("reset 17");
+	run_merlon(&r, "mode", "web-1", "code", "enforce", NULL);
+	ran(&r, 0, "is enforce", "mode enforce, of a rule that a reset has disarmed");
+	run_merlon(&r, "status", "web-1", NULL);
+	ran(&r, 3, "enforce, disarmed", "does not arm it");
 	run_merlon(&r, "unprotect", "web-1", "code", NULL);
 	ran(&r, 0, "", "unprotect");
 	ok(answers(0), "ends learning");
@@ -248,6 +253,8 @@ static void ends(void)
 	run_merlon(&r, "protect", "web-2", "--name=code", "--gpa=0x0", "--length=all",
 		   "--execute=user", "--mode=learn", NULL);
 	ran(&r, 6, "cannot learn", "an older kernel cannot: 6");
+	run_merlon(&r, "mode", "web-2", "code", "enforce", NULL);
+	ran(&r, 6, "cannot change a rule's mode", "nor change a mode: 6");
 }
 
 int main(int argc, char **argv)

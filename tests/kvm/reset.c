@@ -107,7 +107,12 @@ static void test_on_reset(uintptr_t on_reset)
 	expect_eq(generation(id), 1);
 	expect_attempt(v, DATA, 8, on_reset == KVM_VMI_RESET_KEEP ? ATTEMPT_DENIED : ATTEMPT_LANDS);
 
-	/* Set again, it is armed again; its claims are still there. */
+	/* Updated, it stays as it is; set again, it is armed again, and has its claims. */
+	c.rule.flags = KVM_VMI_RULE_UPDATE;
+	require_eq(vmi_set_rules(id, &c.rule, 1), 0);
+	expect_eq(vmi_counters(id, RULE).rule.flags,
+		  on_reset == KVM_VMI_RESET_DISARM ? KVM_VMI_RULE_DISARMED : 0);
+	expect_attempt(v, DATA, 8, on_reset == KVM_VMI_RESET_KEEP ? ATTEMPT_DENIED : ATTEMPT_LANDS);
 	set_rule(id, RULE, on_reset);
 	expect_denied(v, DATA);
 	expect_lands(v, DATA + SUBPAGE);

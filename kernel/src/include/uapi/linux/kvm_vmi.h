@@ -96,9 +96,11 @@ enum kvm_vmi_kind {
 #define KVM_VMI_RULE_MONITOR		(1U << 0)	/* report, always allow */
 #define KVM_VMI_RULE_PAGE_TABLE		(1U << 1)	/* page walks are served, silently */
 #define KVM_VMI_RULE_DISARMED		(1U << 2)	/* listed, not enforced */
+#define KVM_VMI_RULE_UPDATE		(1U << 3)	/* only if there, armed or not as it is */
 #define KVM_VMI_RULE_FLAGS		(KVM_VMI_RULE_MONITOR | \
 					 KVM_VMI_RULE_PAGE_TABLE | \
-					 KVM_VMI_RULE_DISARMED)
+					 KVM_VMI_RULE_DISARMED | \
+					 KVM_VMI_RULE_UPDATE)
 
 /**
  * enum kvm_vmi_on_reset - what a VM reset does to a rule
@@ -140,7 +142,7 @@ struct kvm_vmi_rule {
 
 /**
  * struct kvm_vmi_rule_info - a rule as enumeration returns it
- * @rule: as set, %KVM_VMI_RULE_DISARMED as it is now
+ * @rule: as set, %KVM_VMI_RULE_DISARMED as it is now, without %KVM_VMI_RULE_UPDATE
  * @violations: violations raised, all kinds
  * @denied: accesses that did not happen
  * @allowed: accesses carried out although denied by the map

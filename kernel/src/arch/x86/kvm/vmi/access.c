@@ -290,9 +290,11 @@ void kvm_vmi_zap_rule(struct kvm_vmi *vmi, struct kvm_vmi_layer *layer, u32 rule
  * @rules: a private copy of what the caller gave
  * @nr: 1 to %KVM_VMI_MAX_BATCH
  *
- * Arms what was disarmed unless %KVM_VMI_RULE_DISARMED is given.
+ * Arms what was disarmed unless %KVM_VMI_RULE_DISARMED is given, or %KVM_VMI_RULE_UPDATE,
+ * with which a rule that a reset has disarmed in between stays so.
  * Context: sleeps, no KVM lock held
- * Return: 0, -EINVAL, -EOPNOTSUPP, -ENOSPC, -ENOMEM, -EIO, -EAGAIN, -EINTR
+ * Return: 0, -ENOENT (%KVM_VMI_RULE_UPDATE), -EINVAL, -EOPNOTSUPP, -ENOSPC, -ENOMEM,
+ * -EIO, -EAGAIN, -EINTR
  */
 int kvm_vmi_set_layer_rules(struct kvm *kvm, enum kvm_vmi_layer_id layer_id,
 			    const struct kvm_vmi_rule *rules, unsigned int nr)
@@ -331,6 +333,9 @@ int kvm_vmi_set_layer_rules(struct kvm *kvm, enum kvm_vmi_layer_id layer_id,
 		if (xa_load(&layer->rules, rules[i].id)) {
 			__set_bit(i, known);
 			again = true;
+		} else if (rules[i].flags & KVM_VMI_RULE_UPDATE) {
+			r = -ENOENT;
+			goto unlock;
 		}
 	}
 	/* Whatever was let through, or mapped, by the old parameters ends here. */

@@ -144,8 +144,9 @@ __bpf_kfunc int bpf_kvm_vmi_set_engine(struct kvm *kvm, u32 engine)
  * @rules__sz: bytes
  *
  * Arms what was disarmed, unless asked not to.  Whole or not at all.
- * Return: 0, -EPERM, -EINVAL, -EOPNOTSUPP (a verdict that is not built, or a VM
- * that takes no map), -ENOSPC, -ENOMEM, -EIO (dead), -EAGAIN (call again), -EINTR
+ * Return: 0, -EPERM, -EINVAL, -ENOENT (%KVM_VMI_RULE_UPDATE of what is not there),
+ * -EOPNOTSUPP (a verdict that is not built, or a VM that takes no map), -ENOSPC, -ENOMEM,
+ * -EIO (dead), -EAGAIN (call again), -EINTR
  */
 __bpf_kfunc int bpf_kvm_vmi_set_rules(struct kvm *kvm, const struct kvm_vmi_rule *rules,
 				      u32 rules__sz)

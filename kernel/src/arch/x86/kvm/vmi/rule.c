@@ -22,11 +22,13 @@ static const u8 kvm_vmi_strictness[KVM_VMI_NR_VERDICTS] = {
 
 static int kvm_vmi_rule_check(const struct kvm_vmi_rule *r)
 {
+	const u32 either = KVM_VMI_RULE_UPDATE | KVM_VMI_RULE_DISARMED;
 	unsigned int i;
 
 	if (!r->id || r->id > KVM_VMI_RULE_ID_MAX || r->flags & ~KVM_VMI_RULE_FLAGS ||
 	    r->on_reset > KVM_VMI_RESET_KILL || r->deadline_ms > KVM_VMI_DEADLINE_MS_MAX ||
-	    memchr_inv(r->reserved, 0, sizeof(r->reserved)) || r->reserved2)
+	    memchr_inv(r->reserved, 0, sizeof(r->reserved)) || r->reserved2 ||
+	    (r->flags & either) == either)
 		return -EINVAL;
 
 	for (i = 0; i < KVM_VMI_NR_ACTIONS; i++) {
@@ -81,8 +83,13 @@ int kvm_vmi_rules_check(const struct kvm_vmi_rule *rules, unsigned int nr)
 
 static void kvm_vmi_rule_fill(struct kvm_vmi_rule_entry *e, const struct kvm_vmi_rule *r)
 {
+	u32 flags = r->flags;
 	unsigned int i;
 
+	if (flags & KVM_VMI_RULE_UPDATE) {
+		flags &= ~KVM_VMI_RULE_UPDATE;
+		flags |= e->flags & KVM_VMI_RULE_DISARMED;
+	}
 	e->id = r->id;
 	for (i = 0; i < KVM_VMI_NR_ACTIONS; i++)
 		WRITE_ONCE(e->action[i], r->action[i] ?: KVM_VMI_DENY);
@@ -90,7 +97,7 @@ static void kvm_vmi_rule_fill(struct kvm_vmi_rule_entry *e, const struct kvm_vmi
 	WRITE_ONCE(e->on_reset, r->on_reset);
 	WRITE_ONCE(e->deadline_ms, r->deadline_ms);
 	WRITE_ONCE(e->cookie, r->cookie);
-	WRITE_ONCE(e->flags, r->flags);
+	WRITE_ONCE(e->flags, flags);
 }
 
 /**
