@@ -152,141 +152,116 @@ static int parse_rules(const char *text, struct rule **ret, size_t *ret_n, sd_bu
 	return bus_fault(reterr, error, "%s", message ? message : "");
 }
 
-static int method_protect(sd_bus_message *call, void *userdata, sd_bus_error *reterr)
-{
-	_cleanup_free_ struct rule *rules = NULL;
-	_cleanup_free_ char *report = NULL;
-	struct manager *m = userdata;
-	const char *text;
+/* What a call about a VM has said. */
+struct vm_call {
+	struct manager *manager;
 	struct vm *vm;
-	int r, dry_run;
-	size_t n = 0;
+	const char *text[2];
+	int dry_run;
+};
 
-	r = auth_check(call, AUTH_MANAGE, NULL, reterr);
+/*
+ * A call about a VM of some texts, of @max bytes each, and of whether nothing is to change;
+ * answered with a text, which @act returns to be freed.
+ */
+static int answer(sd_bus_message *message, struct manager *m, enum auth_action action, size_t max,
+		  int (*act)(const struct vm_call *call, char **ret, sd_bus_error *reterr),
+		  sd_bus_error *reterr)
+{
+	_cleanup_free_ char *report = NULL;
+	struct vm_call call = { .manager = m };
+	const char *type;
+	size_t n = 0;
+	int r;
+
+	r = auth_check(message, action, NULL, reterr);
 	if (r <= 0)
 		return r < 0 ? r : 1;
-	r = bus_read_text(call, MERLON_TEXT_MAX, &text, reterr);
+	/* That of the vtable below. */
+	for (type = sd_bus_message_get_signature(message, true); r >= 0 && *type; type++) {
+		if (*type == 'b')
+			r = sd_bus_message_read(message, "b", &call.dry_run);
+		else if (n < ARRAY_SIZE(call.text))
+			r = bus_read_text(message, max, &call.text[n++], reterr);
+		else
+			r = -EINVAL;
+	}
 	if (r >= 0)
-		r = sd_bus_message_read(call, "b", &dry_run);
+		r = this_vm(m, message, &call.vm, reterr);
 	if (r >= 0)
-		r = this_vm(m, call, &vm, reterr);
-	if (r >= 0)
-		r = parse_rules(text, &rules, &n, reterr);
-	if (r >= 0)
-		r = ruleset_protect(m, vm, rules, n, dry_run, &report, reterr);
+		r = act(&call, &report, reterr);
 	if (r < 0)
 		return r;
-	return sd_bus_reply_method_return(call, "s", report);
+	return sd_bus_reply_method_return(message, "s", report);
+}
+
+static int protect(const struct vm_call *call, char **ret, sd_bus_error *reterr)
+{
+	_cleanup_free_ struct rule *rules = NULL;
+	size_t n = 0;
+	int r;
+
+	r = parse_rules(call->text[0], &rules, &n, reterr);
+	if (r < 0)
+		return r;
+	return ruleset_protect(call->manager, call->vm, rules, n, call->dry_run, ret, reterr);
+}
+
+static int method_protect(sd_bus_message *call, void *userdata, sd_bus_error *reterr)
+{
+	return answer(call, userdata, AUTH_MANAGE, MERLON_TEXT_MAX, protect, reterr);
+}
+
+static int unprotect(const struct vm_call *call, char **ret, sd_bus_error *reterr)
+{
+	return ruleset_unprotect(call->manager, call->vm, call->text[0], call->dry_run, ret,
+				 reterr);
 }
 
 static int method_unprotect(sd_bus_message *call, void *userdata, sd_bus_error *reterr)
 {
-	_cleanup_free_ char *report = NULL;
-	struct manager *m = userdata;
-	const char *name;
-	struct vm *vm;
-	int r, dry_run;
+	return answer(call, userdata, AUTH_MANAGE, MERLON_WHAT_MAX, unprotect, reterr);
+}
 
-	r = auth_check(call, AUTH_MANAGE, NULL, reterr);
-	if (r <= 0)
-		return r < 0 ? r : 1;
-	r = bus_read_text(call, MERLON_WHAT_MAX, &name, reterr);
-	if (r >= 0)
-		r = sd_bus_message_read(call, "b", &dry_run);
-	if (r >= 0)
-		r = this_vm(m, call, &vm, reterr);
-	if (r >= 0)
-		r = ruleset_unprotect(m, vm, name, dry_run, &report, reterr);
-	if (r < 0)
-		return r;
-	return sd_bus_reply_method_return(call, "s", report);
+static int set_engine(const struct vm_call *call, char **ret, sd_bus_error *reterr)
+{
+	return engine_choose(call->manager, call->vm, call->text[0], call->dry_run, ret, reterr);
 }
 
 static int method_set_engine(sd_bus_message *call, void *userdata, sd_bus_error *reterr)
 {
-	_cleanup_free_ char *report = NULL;
-	struct manager *m = userdata;
-	const char *word;
-	struct vm *vm;
-	int r, dry_run;
+	return answer(call, userdata, AUTH_MANAGE, MERLON_WHAT_MAX, set_engine, reterr);
+}
 
-	r = auth_check(call, AUTH_MANAGE, NULL, reterr);
-	if (r <= 0)
-		return r < 0 ? r : 1;
-	r = bus_read_text(call, MERLON_WHAT_MAX, &word, reterr);
-	if (r >= 0)
-		r = sd_bus_message_read(call, "b", &dry_run);
-	if (r >= 0)
-		r = this_vm(m, call, &vm, reterr);
-	if (r >= 0)
-		r = engine_choose(m, vm, word, dry_run, &report, reterr);
-	if (r < 0)
-		return r;
-	return sd_bus_reply_method_return(call, "s", report);
+static int set_mode(const struct vm_call *call, char **ret, sd_bus_error *reterr)
+{
+	return mode_set(call->manager, call->vm, call->text[0], call->text[1], call->dry_run, ret,
+			reterr);
 }
 
 static int method_set_mode(sd_bus_message *call, void *userdata, sd_bus_error *reterr)
 {
-	_cleanup_free_ char *report = NULL;
-	struct manager *m = userdata;
-	const char *name, *word;
-	struct vm *vm;
-	int r, dry_run;
+	return answer(call, userdata, AUTH_MANAGE, MERLON_WHAT_MAX, set_mode, reterr);
+}
 
-	r = auth_check(call, AUTH_MANAGE, NULL, reterr);
-	if (r <= 0)
-		return r < 0 ? r : 1;
-	r = bus_read_text(call, MERLON_WHAT_MAX, &name, reterr);
-	if (r >= 0)
-		r = bus_read_text(call, MERLON_WHAT_MAX, &word, reterr);
-	if (r >= 0)
-		r = sd_bus_message_read(call, "b", &dry_run);
-	if (r >= 0)
-		r = this_vm(m, call, &vm, reterr);
-	if (r >= 0)
-		r = mode_set(m, vm, name, word, dry_run, &report, reterr);
-	if (r < 0)
-		return r;
-	return sd_bus_reply_method_return(call, "s", report);
+static int export_rule(const struct vm_call *call, char **ret, sd_bus_error *reterr)
+{
+	return learn_export(call->manager, call->vm, call->text[0], ret, reterr);
 }
 
 static int method_export_rule(sd_bus_message *call, void *userdata, sd_bus_error *reterr)
 {
-	_cleanup_free_ char *policy = NULL;
-	struct manager *m = userdata;
-	const char *name;
-	struct vm *vm;
-	int r;
+	return answer(call, userdata, AUTH_LIST, MERLON_WHAT_MAX, export_rule, reterr);
+}
 
-	r = auth_check(call, AUTH_LIST, NULL, reterr);
-	if (r <= 0)
-		return r < 0 ? r : 1;
-	r = bus_read_text(call, MERLON_WHAT_MAX, &name, reterr);
-	if (r >= 0)
-		r = this_vm(m, call, &vm, reterr);
-	if (r >= 0)
-		r = learn_export(m, vm, name, &policy, reterr);
-	if (r < 0)
-		return r;
-	return sd_bus_reply_method_return(call, "s", policy);
+static int list_rules(const struct vm_call *call, char **ret, sd_bus_error *reterr)
+{
+	return ruleset_list(call->manager, call->vm, ret, reterr);
 }
 
 static int method_list_rules(sd_bus_message *call, void *userdata, sd_bus_error *reterr)
 {
-	_cleanup_free_ char *report = NULL;
-	struct manager *m = userdata;
-	struct vm *vm;
-	int r;
-
-	r = auth_check(call, AUTH_LIST, NULL, reterr);
-	if (r <= 0)
-		return r < 0 ? r : 1;
-	r = this_vm(m, call, &vm, reterr);
-	if (r >= 0)
-		r = ruleset_list(m, vm, &report, reterr);
-	if (r < 0)
-		return r;
-	return sd_bus_reply_method_return(call, "s", report);
+	return answer(call, userdata, AUTH_LIST, 0, list_rules, reterr);
 }
 
 static const sd_bus_vtable vm_vtable[] = {
