@@ -268,6 +268,60 @@ static void test_crosses(uintptr_t arg)
 	vm_free(s.vm);
 }
 
+/*
+ * The CPU cannot walk page tables that are protected from writes, so KVM emulates the
+ * instruction; and the CPU has not fetched that.
+ */
+static void test_emulated(uintptr_t how)
+{
+	static const uint32_t all[] = { NONE, USER, KERNEL, BOTH };
+	struct exec s;
+	unsigned int i;
+	uint64_t pte;
+	uint8_t *p;
+
+	exec_set_up(&s, NULL, KVM_VMI_DENY, 0);
+	if (!(s.caps.features & KVM_VMI_CAP_TDP))
+		tap_skip("the CPU walks no page tables of the guest");
+	pte = vm_pte(s.vm, how == KERNEL_OF_KERNEL_PAGE ? KERNEL_VIEW : CODE);
+	vmi_rule(s.id, EXEC_RULE + 1, KVM_VMI_DENY, KVM_VMI_RULE_PAGE_TABLE);
+	vmi_protect(s.id, EXEC_RULE + 1, pte & ~(PAGE_SIZE - 1), 0);
+	for (i = 0; i < ARRAY_SIZE(all); i++) {
+		struct run r;
+
+		if (!exec_expressible(&s, all[i]))
+			continue;
+		exec_set_rights(&s, CODE, 1, all[i]);
+		/* Without accessed and dirty bits in EPT there is then something to write. */
+		*(uint64_t *)vm_hva(s.vm, pte) &= ~PTE_ACCESSED;
+		vmi_log_clear();
+		r = exec_fetch(&s, how, CODE);
+		if (exec_may(&s, all[i], how)) {
+			expect_done(r);
+			expect_eq(vmi_log_violations(s.id), 0);
+			continue;
+		}
+		expect_gp(r);
+		expect_violation(s.id, 0, .kind = KVM_VMI_FETCH, .verdict = KVM_VMI_DENY,
+				 .rule = EXEC_RULE, .gpa = CODE);
+	}
+	/* Where it ends is looked at too. */
+	p = vm_hva(s.vm, NEXT - 2);
+	memcpy(p, (uint8_t[]){ 0xb8, 0x78, 0x56, 0x34, 0x12, EXEC_RET }, 6);
+	exec_set_rights(&s, CODE, 1, BOTH);
+	exec_set_rights(&s, NEXT, 1, NONE);
+	vmi_log_clear();
+	expect_gp(exec_fetch(&s, how, NEXT - 2));
+	expect_violation(s.id, 0, .kind = KVM_VMI_FETCH, .gpa = NEXT);
+	/* What is allowed is executed, and open for a second. */
+	require_eq(vmi_attach(KVM_VMI_ALLOW), 0);
+	for (i = 0; i < 5; i++)
+		expect_done(exec_fetch(&s, how, NEXT - 2));
+	expect_eq(vmi_asked(), 1);
+	vmi_detach();
+	vm_free(s.vm);
+}
+
 /* A page of which writes are denied, too, and one that only another rule denies. */
 static void test_rules(uintptr_t arg)
 {
@@ -532,6 +586,9 @@ static const struct test_case cases[] = {
 	{ "program-skip", test_program, KVM_VMI_SKIP },
 	{ "read-only", test_read_only },
 	{ "crosses", test_crosses },
+	{ "emulated-kernel-of-user-page", test_emulated, KERNEL_OF_USER_PAGE },
+	{ "emulated-kernel", test_emulated, KERNEL_OF_KERNEL_PAGE },
+	{ "emulated-user", test_emulated, USER_OF_USER_PAGE },
 	{ "rules", test_rules },
 	{ "survives", test_survives, BACKING_ANONYMOUS },
 	{ "survives-thp", test_survives, BACKING_THP },

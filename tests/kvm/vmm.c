@@ -716,6 +716,46 @@ static void test_walk(uintptr_t verdict)
 	vm_free(vm);
 }
 
+/* What the VMM lets be walked the CPU has not fetched yet: the host's word about that stands. */
+static void test_walk_fetch(uintptr_t arg)
+{
+	const uint64_t walked = PTE_ACCESSED | PTE_DIRTY;
+	struct kvm_vmi_range range = {
+		.gfn = GFN(DATA), .nr = 1, .rule = RULE, .write = KVM_VMI_WRITE_ALL,
+		.rights = KVM_VMI_RIGHT_READ,
+	};
+	struct kvm_vmi_caps caps;
+	unsigned int exits;
+	uint64_t id, *pte;
+	struct vm *vm = subpage_vm(NULL, &id);
+	struct vcpu *v = vm->vcpu[0];
+	struct run r;
+
+	(void)arg;
+	require_eq(vmi_caps(&caps), 0);
+	if (!(caps.features & KVM_VMI_CAP_EXEC))
+		tap_skip("this KVM cannot");
+	memset(vm_hva(vm, DATA), 0xc3, PAGE_SIZE);
+	pte = vm_hva(vm, vm_pte(vm, DATA));
+	subpage_protect(vm, vm_pte(vm, DATA) & ~(PAGE_SIZE - 1), 0);
+	*pte &= ~walked;
+	r = vcpu_op(v, OP_EXECUTE, DATA);
+	require_exit(r);
+	expect_eq(subpage_exit(v)->kind, KVM_VMI_WALK);
+	expect_done(subpage_answer_all(v, r, KVM_VMI_ALLOW, &exits));
+
+	vmi_rule(id, RULE, KVM_VMI_DENY, 0);
+	require_eq(vmi_set(id, &range, 1), 0);
+	*pte &= ~walked;
+	r = vcpu_op(v, OP_EXECUTE, DATA);
+	require_exit(r);
+	expect_eq(subpage_exit(v)->kind, KVM_VMI_WALK);
+	/* Nor is it told what stands there. */
+	expect_eq(subpage_exit(v)->insn_len, 0);
+	expect_gp(subpage_answer_all(v, r, KVM_VMI_ALLOW, &exits));
+	vm_free(vm);
+}
+
 /* A reset is the VMM's doing: what it has set stays. */
 static void test_reset(uintptr_t arg)
 {
@@ -797,6 +837,7 @@ static const struct test_case cases[] = {
 	{ "unemulatable", test_unemulatable },
 	{ "walk-allow", test_walk, KVM_VMI_ALLOW },
 	{ "walk-deny", test_walk, KVM_VMI_DENY },
+	{ "walk-fetch", test_walk_fetch },
 	{ "reset", test_reset },
 	{ }
 };

@@ -210,6 +210,19 @@ struct kvm_vmi_exit {
 };
 
 /**
+ * enum kvm_vmi_fetches - what becomes of a fetch by the emulator that the map forbids
+ * @KVM_VMI_FETCHES_TO_EXECUTE: it is a violation
+ * @KVM_VMI_FETCHES_TO_LOOK: nothing is there, and nobody is told
+ * @KVM_VMI_FETCHES_TO_SKIP: the CPU has executed it, only its end is looked for: it is let
+ *	through
+ */
+enum kvm_vmi_fetches {
+	KVM_VMI_FETCHES_TO_EXECUTE,
+	KVM_VMI_FETCHES_TO_LOOK,
+	KVM_VMI_FETCHES_TO_SKIP,
+};
+
+/**
  * struct kvm_vcpu_vmi - state of the access that a vCPU is being emulated for
  * @gpa: L1 address of the fault that kvm_vmi_page_fault() took over
  * @error_code: its error code
@@ -230,6 +243,7 @@ struct kvm_vmi_exit {
  * @walk: that fault was the CPU's page walk, so @gpa is not the operand's
  * @fetch_user: that fault was a fetch of the guest's user mode, as the CPU sees it
  * @fetch: the rights that the fetch needs, KVM_VMI_RIGHT_*; 0 if it was a write
+ * @fetches: what the emulator fetches for
  * @refused: the emulator was refused a LOCKed store that KVM has no exchange for
  * @spp_loaded: the CPU consults the VM's table of sub-pages while this vCPU runs L1
  * @once: the instruction being emulated must not begin again: it has reached a device
@@ -259,6 +273,7 @@ struct kvm_vcpu_vmi {
 	bool walk;
 	bool fetch_user;
 	u8 fetch;
+	enum kvm_vmi_fetches fetches;
 	bool refused;
 	bool spp_loaded;
 	bool once;

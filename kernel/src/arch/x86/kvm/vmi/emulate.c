@@ -619,9 +619,14 @@ int kvm_vmi_skip(struct kvm_vcpu *vcpu)
  */
 bool kvm_vmi_decode(struct kvm_vcpu *vcpu, u32 *ret_len)
 {
+	enum kvm_vmi_fetches fetches = vcpu->arch.vmi.fetches;
 	struct x86_emulate_ctxt *ctxt = vcpu->arch.emulate_ctxt;
+	int r;
 
-	if (x86_decode_emulated_instruction(vcpu, EMULTYPE_SKIP, NULL, 0) != EMULATION_OK)
+	vcpu->arch.vmi.fetches = KVM_VMI_FETCHES_TO_LOOK;
+	r = x86_decode_emulated_instruction(vcpu, EMULTYPE_SKIP, NULL, 0);
+	vcpu->arch.vmi.fetches = fetches;
+	if (r != EMULATION_OK)
 		return false;
 	*ret_len = ctxt->fetch.ptr - ctxt->fetch.data;
 	return true;
@@ -659,6 +664,7 @@ bool __kvm_vmi_begin_emulation(struct kvm_vcpu *vcpu)
 	kvm_vmi_end_emulation(vcpu);
 	return settled;
 }
+EXPORT_SYMBOL_FOR_KVM_INTERNAL(__kvm_vmi_begin_emulation);
 
 bool __kvm_vmi_task_switch_denied(struct kvm_vcpu *vcpu)
 {

@@ -131,6 +131,7 @@ static bool kvm_vmi_may_trap_insn(struct kvm_vmi_bytes *b, bool prot64)
  */
 bool kvm_vmi_may_trap(struct kvm_vcpu *vcpu)
 {
+	enum kvm_vmi_fetches fetches = vcpu->arch.vmi.fetches;
 	struct x86_emulate_ctxt *ctxt = vcpu->arch.emulate_ctxt;
 	unsigned long rip = kvm_get_linear_rip(vcpu);
 	bool long_mode = is_64_bit_mode(vcpu);
@@ -139,6 +140,7 @@ bool kvm_vmi_may_trap(struct kvm_vcpu *vcpu)
 	unsigned int nr, n;
 	u8 data[15];
 
+	vcpu->arch.vmi.fetches = KVM_VMI_FETCHES_TO_LOOK;
 	/* It may end where the guest has no more mapped. */
 	for (nr = 0; nr < sizeof(data); nr += n) {
 		unsigned long from = long_mode ? rip + nr : (u32)(rip + nr);
@@ -147,6 +149,7 @@ bool kvm_vmi_may_trap(struct kvm_vcpu *vcpu)
 		if (ctxt->ops->fetch(ctxt, from, data + nr, n, &exception))
 			break;
 	}
+	vcpu->arch.vmi.fetches = fetches;
 	b.next = data;
 	b.end = data + nr;
 	return kvm_vmi_may_trap_insn(&b, long_mode);

@@ -145,6 +145,37 @@ bool kvm_vmi_may_fetch(struct kvm_vcpu *vcpu, const struct kvm_page_fault *fault
 	return false;
 }
 
+/*
+ * Ask about a fetch: of the rule and the rights that the vCPU's state names.  What is allowed
+ * is open for a second, unless rules have changed since.
+ * Return: %KVM_VMI_ALLOW, %KVM_VMI_DENY, or %KVM_VMI_KILL: the VM is dead already
+ */
+static u32 kvm_vmi_ask_fetch(struct kvm_vcpu *vcpu, struct kvm_vmi_violation *v, bool user)
+{
+	struct kvm_vcpu_vmi *state = &vcpu->arch.vmi;
+	unsigned int what = 0;
+	u32 verdict;
+
+	/* As the CPU decides, if it does. */
+	if (mmu_has_mbec(vcpu->arch.mmu)) {
+		v->flags &= ~KVM_VMI_V_USER;
+		if (user)
+			v->flags |= KVM_VMI_V_USER;
+	}
+	if (!is_paging(vcpu))
+		v->flags |= KVM_VMI_V_NO_PAGING;
+	if (state->fetch & KVM_VMI_RIGHT_EXEC_KERNEL)
+		what |= KVM_VMI_OPEN_KERNEL;
+	if (state->fetch & KVM_VMI_RIGHT_EXEC_USER)
+		what |= KVM_VMI_OPEN_USER;
+	verdict = kvm_vmi_raise(vcpu, v, &state->speaker);
+	if (verdict == KVM_VMI_ALLOW &&
+	    kvm_vmi_open_fetch(vcpu->kvm->arch.vmi, gpa_to_gfn(v->gpa), what,
+			       state->speaker.changes) == -ENOMEM)
+		verdict = KVM_VMI_DENY;
+	return verdict;
+}
+
 /**
  * kvm_vmi_handle_fetch - settle a fetch that kvm_vmi_may_fetch() has found forbidden
  * @vcpu: the vCPU, its state filled by kvm_vmi_handle_fault()
@@ -157,38 +188,82 @@ int kvm_vmi_handle_fetch(struct kvm_vcpu *vcpu)
 {
 	struct kvm_vcpu_vmi *state = &vcpu->arch.vmi;
 	struct kvm_vmi *vmi = vcpu->kvm->arch.vmi;
-	gfn_t gfn = gpa_to_gfn(state->gpa);
 	struct kvm_vmi_violation v;
 
-	if (kvm_vmi_lets_fetch(vmi, gfn, state->fetch) || kvm_vmi_must_wait(vcpu))
+	if (kvm_vmi_lets_fetch(vmi, gpa_to_gfn(state->gpa), state->fetch) ||
+	    kvm_vmi_must_wait(vcpu))
 		return 1;
 
 	kvm_vmi_describe(vcpu, &v, KVM_VMI_FETCH, state->gpa);
-	/* As the CPU has decided, if it does. */
-	if (mmu_has_mbec(vcpu->arch.mmu)) {
-		v.flags &= ~KVM_VMI_V_USER;
-		if (state->fetch_user)
-			v.flags |= KVM_VMI_V_USER;
-	}
-	if (!is_paging(vcpu))
-		v.flags |= KVM_VMI_V_NO_PAGING;
 	if (state->gva_valid) {
 		v.gva = state->gva;
 		v.flags |= KVM_VMI_V_GVA;
 	}
-	switch (kvm_vmi_raise(vcpu, &v, &state->speaker)) {
-	case KVM_VMI_ALLOW:
-		/* After a change the guest tries again. */
-		if (kvm_vmi_open_fetch(vmi, gfn,
-				       (state->fetch & KVM_VMI_RIGHT_EXEC_KERNEL ?
-					KVM_VMI_OPEN_KERNEL : 0) |
-				       (state->fetch & KVM_VMI_RIGHT_EXEC_USER ?
-					KVM_VMI_OPEN_USER : 0), state->speaker.changes) == -ENOMEM)
-			kvm_vmi_deny(vcpu);
-		break;
-	case KVM_VMI_DENY:
+	/* What is allowed the guest tries again. */
+	if (kvm_vmi_ask_fetch(vcpu, &v, state->fetch_user) == KVM_VMI_DENY)
 		kvm_vmi_deny(vcpu);
-		break;
-	}
 	return 1;
+}
+
+/* Would the CPU count it as user mode's?  What the guest's page tables let be fetched. */
+static bool kvm_vmi_fetches_as_user(struct kvm_vcpu *vcpu, gva_t gva)
+{
+	struct kvm_pagewalk *walk = &vcpu->arch.gva_walk;
+	bool cpl3 = kvm_x86_call(get_cpl)(vcpu) == 3;
+	struct x86_exception exception;
+
+	if (cpl3 || shadow_nx_mask || !mmu_has_mbec(vcpu->arch.mmu))
+		return cpl3;
+	if (!is_paging(vcpu))
+		return true;
+	/* Then it is none, or the guest's tables have changed since. */
+	if (kvm_is_cr4_bit_set(vcpu, X86_CR4_SMEP))
+		return false;
+	return walk->gva_to_gpa(vcpu, walk, gva, PFERR_USER_MASK | PFERR_FETCH_MASK,
+				&exception) != INVALID_GPA;
+}
+
+/*
+ * Each rule of a frame may be granted by itself, and rules may change while a program is asked;
+ * not for ever, before the guest has its #GP.
+ */
+#define KVM_VMI_FETCH_TRIES	(KVM_VMI_NR_LAYERS * KVM_VMI_MAX_OWNERS)
+
+/*
+ * Mostly the CPU has fetched what is emulated.  Not if it could not walk the guest's tables,
+ * which it cannot do where they are protected from writes; nor in real mode without
+ * unrestricted guest.  An attacker must not have KVM execute what the CPU may not.
+ */
+bool __kvm_vmi_refuses_fetch(struct kvm_vcpu *vcpu, gva_t gva, gpa_t gpa,
+			     struct x86_exception *exception)
+{
+	struct kvm_vcpu_vmi *state = &vcpu->arch.vmi;
+	struct kvm_vmi *vmi = vcpu->kvm->arch.vmi;
+	gfn_t gfn = gpa_to_gfn(gpa);
+	struct kvm_vmi_violation v;
+	unsigned int i;
+	bool user;
+	u32 right;
+
+	if (!tdp_enabled || state->fetches == KVM_VMI_FETCHES_TO_SKIP ||
+	    kvm_vmi_lets_fetch(vmi, gfn, KVM_VMI_RIGHT_EXEC))
+		return false;
+	user = kvm_vmi_fetches_as_user(vcpu, gva);
+	right = kvm_vmi_fetch_right(vcpu, user);
+	for (i = 0; ; i++) {
+		if (kvm_vmi_lets_fetch(vmi, gfn, right) ||
+		    !kvm_vmi_look_right(vmi, gfn, right, KVM_VMI_ACTION_FETCH, &state->speaker))
+			return false;
+		if (state->fetches == KVM_VMI_FETCHES_TO_LOOK || i == KVM_VMI_FETCH_TRIES)
+			break;
+		state->fetch = right;
+		kvm_vmi_describe(vcpu, &v, KVM_VMI_FETCH, gpa);
+		v.gva = gva;
+		v.flags |= KVM_VMI_V_GVA | KVM_VMI_V_EMULATED;
+		if (kvm_vmi_ask_fetch(vcpu, &v, user) != KVM_VMI_ALLOW)
+			break;
+	}
+	/* As kvm_vmi_deny() has it for an instruction. */
+	*exception = (struct x86_exception){ .vector = GP_VECTOR, .error_code_valid = true };
+	return true;
 }

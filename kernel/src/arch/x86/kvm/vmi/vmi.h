@@ -321,6 +321,8 @@ int kvm_vmi_enable_subpages(struct kvm *kvm, const struct kvm_enable_cap *cap);
 int kvm_vmi_set_subpages(struct kvm *kvm, struct kvm_subpage __user *arg);
 int kvm_vmi_get_subpages(struct kvm *kvm, struct kvm_subpage __user *arg);
 bool __kvm_vmi_begin_emulation(struct kvm_vcpu *vcpu);
+bool __kvm_vmi_refuses_fetch(struct kvm_vcpu *vcpu, gva_t gva, gpa_t gpa,
+			     struct x86_exception *exception);
 bool __kvm_vmi_task_switch_denied(struct kvm_vcpu *vcpu);
 bool __kvm_vmi_emulation_failed(struct kvm_vcpu *vcpu, int emulation_type, int *ret);
 bool __kvm_vmi_emulated_exception(struct kvm_vcpu *vcpu, int *ret);
@@ -472,13 +474,35 @@ static __always_inline int kvm_vmi_max_level(struct kvm *kvm,
 
 /*
  * An instruction begins to be emulated, or with @again goes on after the VMM has
- * served a device: what was said of the one before no longer counts.
+ * served a device: what was said of the one before no longer counts.  With @skip the
+ * CPU has fetched it, and is to go on behind it.
  *
  * Return: true if there is nothing to emulate any more: a step has ended with an exception.
  */
-static __always_inline bool kvm_vmi_begin_emulation(struct kvm_vcpu *vcpu, bool again)
+static __always_inline bool kvm_vmi_begin_emulation(struct kvm_vcpu *vcpu, bool again, bool skip)
 {
-	return kvm_vmi_active(vcpu->kvm) && !again && __kvm_vmi_begin_emulation(vcpu);
+	if (!kvm_vmi_active(vcpu->kvm))
+		return false;
+	if (!again && __kvm_vmi_begin_emulation(vcpu))
+		return true;
+	vcpu->arch.vmi.fetches = skip ? KVM_VMI_FETCHES_TO_SKIP : KVM_VMI_FETCHES_TO_EXECUTE;
+	return false;
+}
+
+/*
+ * Of the instruction's bytes that the CPU has told with a fault, how many are used.  It may
+ * have read them as data, after it had fetched others by an old translation.
+ */
+static __always_inline int kvm_vmi_insn_len(struct kvm_vcpu *vcpu, int insn_len)
+{
+	return kvm_vmi_active(vcpu->kvm) && !vcpu->arch.vmi.again ? 0 : insn_len;
+}
+
+/* Is the emulator not to fetch there?  Then @exception is what the guest gets instead. */
+static __always_inline bool kvm_vmi_refuses_fetch(struct kvm_vcpu *vcpu, gva_t gva, gpa_t gpa,
+						  struct x86_exception *exception)
+{
+	return kvm_vmi_active(vcpu->kvm) && __kvm_vmi_refuses_fetch(vcpu, gva, gpa, exception);
 }
 
 /* What is being emulated reaches a device, or cannot begin again for another reason. */
@@ -564,7 +588,15 @@ static inline int kvm_vmi_get_subpages(struct kvm *kvm, struct kvm_subpage __use
 	return -ENOTTY;
 }
 
-static inline bool kvm_vmi_begin_emulation(struct kvm_vcpu *vcpu, bool again)
+static inline bool kvm_vmi_begin_emulation(struct kvm_vcpu *vcpu, bool again, bool skip)
+{
+	return false;
+}
+
+static inline int kvm_vmi_insn_len(struct kvm_vcpu *vcpu, int insn_len) { return insn_len; }
+
+static inline bool kvm_vmi_refuses_fetch(struct kvm_vcpu *vcpu, gva_t gva, gpa_t gpa,
+					 struct x86_exception *exception)
 {
 	return false;
 }
