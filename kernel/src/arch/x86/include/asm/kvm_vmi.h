@@ -230,6 +230,7 @@ enum kvm_vmi_fetches {
  * @gva: its linear address if @gva_valid
  * @speaker: the rule that speaks for the byte at @gpa, none if its rule is 0
  * @gap: where the vCPU has last met unprotected memory
+ * @code: where the emulator has last fetched from it
  * @answer: accesses of the instruction that were answered with allow; a ring
  * @nr_answers: how many so far
  * @asked: the violation that a program is being asked about, else NULL
@@ -261,6 +262,7 @@ struct kvm_vcpu_vmi {
 	u64 gva;
 	struct kvm_vmi_speaker speaker;
 	struct kvm_vmi_gap gap;
+	struct kvm_vmi_gap code;
 	struct kvm_vmi_answer answer[KVM_VMI_MAX_ANSWERS];
 	unsigned int nr_answers;
 	const struct kvm_vmi_violation *asked;

@@ -245,7 +245,9 @@ bool __kvm_vmi_refuses_fetch(struct kvm_vcpu *vcpu, gva_t gva, gpa_t gpa,
 	bool user;
 	u32 right;
 
-	if (!tdp_enabled || state->fetches == KVM_VMI_FETCHES_TO_SKIP ||
+	if (kvm_vmi_in_gap(vmi, &state->code, gfn, gfn) || !tdp_enabled ||
+	    state->fetches == KVM_VMI_FETCHES_TO_SKIP ||
+	    kvm_vmi_find_gap(vmi, gfn, &state->code) ||
 	    kvm_vmi_lets_fetch(vmi, gfn, KVM_VMI_RIGHT_EXEC))
 		return false;
 	user = kvm_vmi_fetches_as_user(vcpu, gva);
