@@ -248,13 +248,17 @@ static bool fetches(const struct mode *mode, uint64_t page)
 	return stopped(rip, mode->cpl);
 }
 
+/* With GMET it is told wrongly of a fetch: erratum 1218, which the emulator has on purpose. */
+#define WRONGLY_USER	USER
+
 /* info1: but for whose access it is */
 static bool fetch_faults(const struct mode *mode, uint64_t page, uint64_t info1)
 {
 	const void *rip = (void *)linear(mode, page);
+	uint64_t user = gmet ? user_bit(mode) ^ USER : user_bit(mode);
 
 	run(mode, rip, 0);
-	return fault(info1 | user_bit(mode) | FETCH | FINAL, page, rip, mode->cpl);
+	return fault(info1 | user | FETCH | FINAL, page, rip, mode->cpl);
 }
 
 static bool reads(const struct mode *mode, uint64_t page)
@@ -468,7 +472,7 @@ static void hop(const struct mode *mode, uint64_t rip, uint64_t rax, const void 
 /* Of one page, or frame, in both modes: the TLB must not take the one's right for the other's. */
 static void test_tlb(void)
 {
-	const uint64_t gpf = PRESENT | FETCH | FINAL;
+	const uint64_t gpf = PRESENT | FETCH | FINAL | WRONGLY_USER;
 	const void *cell = (void *)CELL, *alias = (void *)(CELL + SUPERVISOR);
 	bool ok;
 
@@ -531,7 +535,7 @@ static void test_fetches(void)
 	set(NEXT, ALL);
 	name = "an instruction that ends on a user page, in supervisor mode";
 	run(&cpl0, edge, 0);
-	point(fault(PRESENT | FETCH | FINAL, NEXT, edge, 0));
+	point(fault(PRESENT | FETCH | FINAL | WRONGLY_USER, NEXT, edge, 0));
 	name = "an instruction that ends on a user page, in user mode";
 	run(&cpl3, edge, 0);
 	point(stopped(edge + 5, 3));
@@ -545,7 +549,7 @@ static void test_fetches(void)
 	name = "an interrupt's handler on a user page";
 	set(CELL, ALL);
 	run(&cpl0, guest_raise, 0);
-	point(fault(PRESENT | FETCH | FINAL, CELL, (void *)handler, 0));
+	point(fault(PRESENT | FETCH | FINAL | WRONGLY_USER, CELL, (void *)handler, 0));
 }
 
 /* A user page is what it should be, with GMET or without it. */
