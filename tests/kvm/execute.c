@@ -565,6 +565,67 @@ static void test_nested(uintptr_t arg)
 	vm_free(n.vm);
 }
 
+/*
+ * An L1 that itself tells user mode from the kernel, and may keep its L2 from something: the
+ * CPU asks it first.  @restricts: it lets its kernel alone execute (Intel), or user mode (AMD).
+ */
+static void test_nested_splits(uintptr_t restricts)
+{
+	static const uint32_t all[] = { BOTH, NONE, USER, KERNEL };
+	const struct kvm_vmi_rule rule = { .id = EXEC_RULE };
+	struct exec s = {};
+	struct nested n;
+	unsigned int i;
+	bool splits;
+	int how;
+
+	nested_new(&n, SHAPE_SMALL, L1_SPLITS);
+	s.vm = n.vm;
+	s.v = n.v;
+	s.id = n.id;
+	require_eq(vmi_caps(&s.caps), 0);
+	if (!(s.caps.features & KVM_VMI_CAP_EXEC))
+		tap_skip("this KVM cannot");
+	splits = s.caps.features & KVM_VMI_CAP_EXEC_USER;
+	memset(vm_hva(s.vm, CODE), EXEC_RET, 2 * PAGE_SIZE);
+	vm_map(s.vm, KERNEL_VIEW, CODE, 2, PTE_PRESENT | PTE_WRITE | PTE_ACCESSED | PTE_DIRTY);
+	require_eq(vmi_set_rules(s.id, &rule, 1), 0);
+	/* Before the L2 has been there. */
+	if (restricts && splits)
+		*nested_entry(&n, CODE) ^= n.vendor == NESTED_INTEL ? 1UL << 10 : 1UL << 2;
+
+	for (i = 0; i < ARRAY_SIZE(all); i++) {
+		if (!exec_expressible(&s, all[i]))
+			continue;
+		exec_set_rights(&s, CODE, 1, all[i]);
+		for (how = 0; how < NO_PAGING; how++) {
+			bool kernel = !exec_is_user(&s, how), l1_lets = true, l0_lets;
+			uint64_t gva = how == KERNEL_OF_KERNEL_PAGE ? KERNEL_VIEW : CODE;
+			struct run r;
+
+			if (restricts && splits)
+				l1_lets = n.vendor == NESTED_INTEL ? kernel : !kernel;
+			l0_lets = all[i] == BOTH || (splits && exec_may(&s, all[i], how));
+			if (how == USER_OF_USER_PAGE)
+				n.mode |= L1_USER;
+			vmi_log_clear();
+			r = l2_op(&n, OP_EXECUTE, gva);
+			n.mode &= ~L1_USER;
+			if (!l1_lets)
+				expect_l2_exit(&n, r, L2_NESTED_FAULT);
+			else if (l0_lets)
+				expect_l2_done(&n, r);
+			else
+				expect_l2_gp(&n, r);
+			expect(vmi_log_violations(s.id) == (l1_lets && !l0_lets),
+			       "rights %#x, %s: %u violations", all[i], how_names[how],
+			       vmi_log_violations(s.id));
+		}
+		expect_l2_done(&n, l2_op(&n, OP_EXECUTE, NEXT));
+	}
+	vm_free(n.vm);
+}
+
 #define ROW(name, rights)							\
 	{ name "-kernel-of-user-page", test_matrix, CELL(rights, KERNEL_OF_USER_PAGE) },	\
 	{ name "-kernel", test_matrix, CELL(rights, KERNEL_OF_KERNEL_PAGE) },	\
@@ -602,6 +663,8 @@ static const struct test_case cases[] = {
 	{ "nested-small", test_nested, SHAPE_SMALL },
 	{ "nested-huge", test_nested, SHAPE_HUGE },
 	{ "nested-no-nx", test_nested, SHAPE_SMALL | NO_NX },
+	{ "nested-splits", test_nested_splits, 0 },
+	{ "nested-splits-and-restricts", test_nested_splits, 1 },
 	{ }
 };
 

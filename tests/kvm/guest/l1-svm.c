@@ -17,7 +17,11 @@
 #define EXIT_NPF		0x400
 #define EXIT_INVALID		(~0UL)
 
+#define NESTED_PAGING		(1U << 0)
+#define NESTED_GMET		(1U << 3)
+
 #define NPT_TABLE		0x07UL
+#define NPT_USER		0x04UL
 #define PAT_DEFAULT		0x0007040600070406UL
 
 struct vmcb_segment {
@@ -69,6 +73,19 @@ static int svm_on(struct guest_cpu *cpu, uint64_t base)
 	return 1;
 }
 
+static int has_gmet(void)
+{
+	uint32_t a, b, c, d;
+
+	asm volatile("cpuid" : "=a"(a), "=b"(b), "=c"(c), "=d"(d) : "0"(0x8000000a), "2"(0));
+	return !!(d & 1U << 17);
+}
+
+static uint64_t user_bit(void)
+{
+	return has_gmet() ? NPT_USER : 0;
+}
+
 static void write_controls(struct guest_cpu *cpu, volatile struct vmcb *vmcb, uint64_t base)
 {
 	uint32_t mode = cpu->l2_mode;
@@ -80,7 +97,9 @@ static void write_controls(struct guest_cpu *cpu, volatile struct vmcb *vmcb, ui
 	vmcb->msrpm = base + L1_MSR_BITMAP;
 	vmcb->asid = 1;
 	vmcb->int_state = 0;
-	vmcb->nested_paging = !!(mode & L1_PAGING);
+	vmcb->nested_paging = mode & L1_PAGING ? NESTED_PAGING : 0;
+	if (mode & L1_SPLITS && has_gmet())
+		vmcb->nested_paging |= NESTED_GMET;
 	vmcb->nested_cr3 = base + L1_ROOT;
 	vmcb->event = mode & L1_INJECTS ? 1U << 31 | GUEST_VECTOR_EVENT : 0;
 }
@@ -162,6 +181,7 @@ const struct l1_vendor l1_svm = {
 	.number = 2,
 	.table = NPT_TABLE,
 	.leaf = NPT_TABLE,
+	.user = user_bit,
 	.huge = 1UL << 7,
 	.on = svm_on,
 	.run = svm_run,

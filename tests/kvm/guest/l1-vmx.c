@@ -22,11 +22,13 @@
 #define CPU_SECONDARY		(1U << 31)
 #define CPU2_EPT		(1U << 1)
 #define CPU2_INTR_DELIVERY	(1U << 9)
+#define CPU2_MBEC		(1U << 22)
 #define EXIT_HOST_64		(1U << 9)
 #define EXIT_ACK_INTR		(1U << 15)
 #define ENTRY_GUEST_64		(1U << 9)
 
-#define EPT_RWX			7UL
+/* The bit of user mode counts only with MBEC. */
+#define EPT_RWX			(7UL | 1UL << 10)
 #define EPT_WB			(6UL << 3)
 #define EPTP_WALK_4		(3UL << 3)
 #define EPTP_AD			(1UL << 6)
@@ -123,6 +125,8 @@ static void write_controls(struct guest_cpu *cpu, uint64_t base)
 		cpu2 |= CPU2_EPT;
 		vmwrite(EPT_POINTER, (base + L1_ROOT) | EPTP_WALK_4 | 6 |
 			(mode & L1_AD ? EPTP_AD : 0));
+		if (mode & L1_SPLITS)
+			cpu2 |= CPU2_MBEC;
 	}
 	if (mode & L1_STEPS)
 		cpu1 |= CPU_MONITOR_TRAP;
@@ -250,10 +254,16 @@ static void vmx_run(struct guest_cpu *cpu, uint64_t base)
 	}
 }
 
+static uint64_t user_bit(void)
+{
+	return 0;
+}
+
 const struct l1_vendor l1_vmx = {
 	.number = 1,
 	.table = EPT_RWX,
 	.leaf = EPT_RWX | EPT_WB,
+	.user = user_bit,
 	.huge = 1UL << 7,
 	.on = vmx_on,
 	.run = vmx_run,

@@ -35,21 +35,21 @@ static uint64_t *table(uint64_t base, uint64_t page)
 static void make_tables(uint64_t base, uint32_t mode)
 {
 	const struct l1_vendor *v = vendor;
-	uint64_t i;
+	uint64_t leaf = mode & L1_SPLITS ? v->leaf & ~v->user() : v->leaf, i;
 
 	table(base, L1_ROOT)[0] = (base + L1_PDPT) | v->table;
 	table(base, L1_PDPT)[0] = (base + L1_PD_LOW) | v->table;
 	table(base, L1_PDPT)[GUEST_ARENA >> 30] = (base + L1_PD_ARENA) | v->table;
 	table(base, L1_PDPT)[L2_ARENA >> 30] = (base + L1_PD_ARENA) | v->table;
 	for (i = 0; i < GUEST_LOW_SIZE / HUGE_SIZE; i++)
-		table(base, L1_PD_LOW)[i] = i * HUGE_SIZE | v->leaf | v->huge;
+		table(base, L1_PD_LOW)[i] = i * HUGE_SIZE | leaf | v->huge;
 	if (mode & L1_HUGE) {
-		table(base, L1_PD_ARENA)[0] = GUEST_ARENA | v->leaf | v->huge;
+		table(base, L1_PD_ARENA)[0] = GUEST_ARENA | leaf | v->huge;
 		return;
 	}
 	table(base, L1_PD_ARENA)[0] = (base + L1_PT_ARENA) | v->table;
 	for (i = 0; i < ENTRIES; i++)
-		table(base, L1_PT_ARENA)[i] = (GUEST_ARENA + i * PAGE_SIZE) | v->leaf;
+		table(base, L1_PT_ARENA)[i] = (GUEST_ARENA + i * PAGE_SIZE) | leaf;
 }
 
 void op_nested_on(struct guest_cpu *cpu)
@@ -78,11 +78,19 @@ uint64_t l2_stack(struct guest_cpu *cpu)
 	return cpu->l2_mode & L1_INJECTS ? cpu->arg[0] : cpu_block(cpu) + GUEST_L2_TOP;
 }
 
+static void do_in_user_mode(struct guest_cpu *cpu)
+{
+	agent_do(cpu, cpu->l2_op);
+}
+
 void l2_main(struct guest_cpu *cpu)
 {
 	cpu->fixup = 0;
 	cpu->l2_cr3 = READ_CR(3);
-	agent_do(cpu, cpu->l2_op);
+	if (cpu->l2_mode & L1_USER)
+		user_call(do_in_user_mode, cpu, (void *)(cpu_block(cpu) + GUEST_USER_TOP));
+	else
+		agent_do(cpu, cpu->l2_op);
 	for (;;) {
 		if (vendor == &l1_vmx)
 			asm volatile("vmcall" : : : "memory");

@@ -10,7 +10,7 @@
 
 #include "abi.h"
 
-/* &guest_cpu.l2_mode.  The first three count when OP_NESTED_ON makes the tables. */
+/* &guest_cpu.l2_mode.  The first three, and L1_SPLITS, count when OP_NESTED_ON makes the tables. */
 #define L1_PAGING	(1U << 0)	/* nested EPT or nested NPT */
 #define L1_HUGE		(1U << 1)	/* the arena by one 2 MiB entry, else by 4 KiB ones */
 #define L1_AD		(1U << 2)	/* accessed and dirty bits in EPT; NPT has them always */
@@ -21,6 +21,9 @@
 #define L1_TPR_SHADOW	(1U << 7)	/* Intel: the L2's CR8 is in the virtual-APIC page */
 #define L1_POSTED	(1U << 8)	/* Intel, with the last: interrupts are posted */
 #define L1_STEPS	(1U << 9)	/* Intel: the monitor trap flag; counts and goes on */
+/* With nested paging that tells user mode from the kernel, if the CPU has it: MBEC, GMET. */
+#define L1_SPLITS	(1U << 10)
+#define L1_USER		(1U << 11)	/* the L2 carries its operation out in user mode */
 
 /* &guest_cpu.l2_exit */
 #define L2_DONE		0		/* the L2 has ended by itself */
@@ -61,6 +64,8 @@
  * @number: what OP_NESTED_ON returns
  * @table: bits of an entry that points to a table
  * @leaf: bits of one that maps memory
+ * @user: of those of a leaf, what would keep the kernel from executing with L1_SPLITS; 0 if
+ *	the CPU has nothing for that
  * @huge: the bit of a leaf above the last level
  * @on: after the tables are made; 0 if that failed
  * @run: enter the L2 and return when it has left, for &guest_cpu.l2_exit
@@ -69,6 +74,7 @@ struct l1_vendor {
 	uint32_t number;
 	uint64_t table;
 	uint64_t leaf;
+	uint64_t (*user)(void);
 	uint64_t huge;
 	int (*on)(struct guest_cpu *cpu, uint64_t base);
 	void (*run)(struct guest_cpu *cpu, uint64_t base);
