@@ -13,7 +13,7 @@
 
 static bool arg_page_table;
 static const char *arg_rules, *arg_mode;
-static const char *arg_name, *arg_gpa, *arg_length, *arg_write, *arg_execute, *arg_action,
+static const char *arg_name, *arg_gpa, *arg_length, *arg_write, *arg_read, *arg_execute, *arg_action,
 	*arg_default, *arg_on_reset;
 
 /* The options that are strings of the rule, under the rule's own keys. */
@@ -22,8 +22,8 @@ static const struct {
 	const char **value;
 } rule_options[] = {
 	{ "name", &arg_name },	   { "gpa", &arg_gpa },		{ "length", &arg_length },
-	{ "write", &arg_write },   { "execute", &arg_execute },	{ "action", &arg_action },
-	{ "default", &arg_default }, { "on-reset", &arg_on_reset },
+	{ "write", &arg_write },   { "read", &arg_read },	{ "execute", &arg_execute },
+	{ "action", &arg_action }, { "default", &arg_default }, { "on-reset", &arg_on_reset },
 };
 
 static const struct option_row options[] = {
@@ -33,6 +33,8 @@ static const struct option_row options[] = {
 	  .string = &arg_gpa },
 	{ .name = "length", .value = "SIZE", .help = "bytes, like 128, 4K, 2M", .string = &arg_length },
 	{ .name = "write", .value = "deny", .help = "writes are denied", .string = &arg_write },
+	{ .name = "read", .value = "deny", .help = "reads are denied, with writes",
+	  .string = &arg_read },
 	{ .name = "execute", .value = "WHO",
 	  .help = "who may execute: none, user, kernel or both (the default)",
 	  .string = &arg_execute },

@@ -8,6 +8,8 @@ void say_denied(struct json_object *rule)
 	bool write = streq(json_get_string(rule, "write", "deny"), "deny");
 	const char *execute = json_get_string(rule, "execute", "both");
 
+	if (streq(json_get_string(rule, "read", "allow"), "deny"))
+		say("read, ");
 	if (write)
 		say("write");
 	if (!streq(execute, "both"))

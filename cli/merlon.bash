@@ -58,7 +58,7 @@ _merlon()
 		mapfile -t COMPREPLY < <(compgen -f -- "$cur")
 		return
 		;;
-	--write) words=deny ;;
+	--write | --read) words=deny ;;
 	--execute) words='none user kernel both' ;;
 	--action) words='deny allow skip kill exit' ;;
 	--default) words='deny allow kill' ;;

@@ -5,6 +5,7 @@
 #include <linux/kvm_vmi.h>
 
 #include "bus-fault.h"
+#include "../bpf/intf.h"
 
 int bus_fault(sd_bus_error *reterr, enum merlon_error error, const char *format, ...)
 {
@@ -32,6 +33,10 @@ int bus_fault_errno(sd_bus_error *reterr, int r, const char *what)
 		return bus_fault(reterr, MERLON_E_LIMITS_EXCEEDED,
 				 "%s failed: more than %u rules in a VM or %u on a frame", what,
 				 KVM_VMI_MAX_RULES, KVM_VMI_MAX_OWNERS);
+	case -ENOBUFS:
+		return bus_fault(reterr, MERLON_E_LIMITS_EXCEEDED,
+				 "%s failed: more than %u rules learn, of all VMs together", what,
+				 MERLON_MAX_VERDICTS);
 	case -ERANGE:
 		return bus_fault(reterr, MERLON_E_INVALID_RULE,
 				 "%s failed: beyond the guest's physical addresses", what);

@@ -443,7 +443,7 @@ static int op_set_answer(struct kernel *base, uint64_t cookie, uint32_t answer)
 {
 	int r = bpf_map_update_elem(answers_fd(base), &cookie, &answer, BPF_ANY);
 
-	return r == -E2BIG ? -ENOSPC : r;
+	return r == -E2BIG ? -ENOBUFS : r;
 }
 
 static int op_get_answer(struct kernel *base, uint64_t cookie, uint32_t *ret)

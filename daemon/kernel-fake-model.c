@@ -99,16 +99,23 @@ struct kvm_vmi_rule_info *fake_rule(struct fake_vm *vm, uint32_t id)
 
 int fake_set_rules(struct fake_vm *vm, const struct kvm_vmi_rule *rules, size_t n)
 {
+	const uint32_t either = KVM_VMI_RULE_UPDATE | KVM_VMI_RULE_DISARMED;
 	struct kvm_vmi_rule_info *grown;
+	size_t fresh = 0;
 
 	if (!n || n > KVM_VMI_MAX_BATCH)
 		return -EINVAL;
-	for (size_t i = 0; i < n; i++)
-		if (!rules[i].id || rules[i].id > KVM_VMI_RULE_ID_MAX)
+	for (size_t i = 0; i < n; i++) {
+		if (!rules[i].id || rules[i].id > KVM_VMI_RULE_ID_MAX ||
+		    (rules[i].flags & either) == either)
 			return -EINVAL;
-		else if (rules[i].flags & KVM_VMI_RULE_UPDATE && !fake_rule(vm, rules[i].id))
+		if (fake_rule(vm, rules[i].id))
+			continue;
+		if (rules[i].flags & KVM_VMI_RULE_UPDATE)
 			return -ENOENT;
-	if (vm->n_rules + n > KVM_VMI_MAX_RULES)
+		fresh++;
+	}
+	if (vm->n_rules + fresh > KVM_VMI_MAX_RULES)
 		return -ENOSPC;
 	grown = reallocarray(vm->rules, vm->n_rules + n, sizeof(*grown));
 	if (!grown)
@@ -195,11 +202,10 @@ static int replace_range(struct fake_vm *vm, const struct kvm_vmi_range *range)
 	return add_range(vm, range);
 }
 
-/* Of an Intel CPU with mode-based execute control, if it has the feature at all. */
+/* Of an Intel CPU with all that there is, if the kernel knows of rights at all. */
 static bool can_enforce(const struct fake_model *model, uint32_t rights)
 {
-	return rights == KVM_VMI_RIGHT_ALL ||
-	       (rights & KVM_VMI_RIGHT_READ && model->abi >= FAKE_ABI_EXECUTE);
+	return rights == KVM_VMI_RIGHT_ALL || model->abi >= FAKE_ABI_EXECUTE;
 }
 
 int fake_set_access(const struct fake_model *model, struct fake_vm *vm,
@@ -210,7 +216,8 @@ int fake_set_access(const struct fake_model *model, struct fake_vm *vm,
 	if (!n || n > KVM_VMI_MAX_BATCH)
 		return -EINVAL;
 	for (size_t i = 0; i < n; i++) {
-		if (!ranges[i].nr || ranges[i].rights & ~KVM_VMI_RIGHT_ALL)
+		if (!ranges[i].nr || ranges[i].rights & ~KVM_VMI_RIGHT_ALL ||
+		    (ranges[i].write && !(ranges[i].rights & KVM_VMI_RIGHT_READ)))
 			return -EINVAL;
 		if (!can_enforce(model, ranges[i].rights))
 			return -EOPNOTSUPP;

@@ -213,7 +213,7 @@ static int op_caps(struct kernel *k, struct kvm_vmi_caps *ret)
 			    KVM_VMI_CAP_TDP_MMU |
 			    (f->model.hardware ? KVM_VMI_CAP_SUBPAGE_HW : 0) |
 			    (f->model.abi >= FAKE_ABI_EXECUTE ?
-			     KVM_VMI_CAP_EXEC | KVM_VMI_CAP_EXEC_USER |
+			     KVM_VMI_CAP_READ | KVM_VMI_CAP_EXEC | KVM_VMI_CAP_EXEC_USER |
 			     KVM_VMI_CAP_EXEC_KERNEL : 0),
 		.verdicts = 1U << KVM_VMI_DENY | 1U << KVM_VMI_ALLOW | 1U << KVM_VMI_SKIP |
 			    1U << KVM_VMI_KILL |

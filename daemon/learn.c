@@ -20,7 +20,7 @@ int learn_check(const struct manager *m, const struct rule *rule, sd_bus_error *
 		return bus_fault(reterr, MERLON_E_NOT_SUPPORTED,
 				 "Rule '%s': this kernel (interface %u) cannot learn", rule->name,
 				 m->caps.abi);
-	return ruleset_check_execute(m, rule, reterr);
+	return ruleset_check_rights(m, rule, reterr);
 }
 
 int learn_begin(struct kernel *k, uint64_t cookie)

@@ -88,6 +88,6 @@ int map_rule(uint32_t id, const struct rule *rule, struct kvm_vmi_range *ret)
 			from = to + rule->except[i].length;
 	}
 	for (int i = 0; i < n; i++)
-		ret[i].rights = KVM_VMI_RIGHT_READ | rule->execute;
+		ret[i].rights = (rule->read_deny ? 0 : KVM_VMI_RIGHT_READ) | rule->execute;
 	return n;
 }

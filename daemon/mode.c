@@ -88,6 +88,8 @@ int mode_set(struct manager *m, struct vm *vm, const char *name, const char *wor
 	r = ruleset_reconcile(m, vm);
 	if (r < 0)
 		return bus_fault_errno(reterr, r, "Reading the rules");
+	if (r > 0)
+		(void)manager_save(m);
 	rule = ruleset_find(vm, name);
 	if (!rule || rule->orphan)
 		return bus_fault(reterr, MERLON_E_NO_SUCH_RULE, "VM #%llu has no such rule",
@@ -109,6 +111,9 @@ int mode_set(struct manager *m, struct vm *vm, const char *name, const char *wor
 	if (!dry_run) {
 		/* Also if it has that mode: what failed halfway is completed so. */
 		r = change(m, vm, rule, &wanted);
+		if (r == -ENOENT)
+			return bus_fault(reterr, MERLON_E_NO_SUCH_RULE,
+					 "Rule '%s' was dropped just now", wanted.name);
 		if (r < 0)
 			return bus_fault_errno(reterr, r, "Changing the mode");
 		rule->rule.monitor = wanted.monitor;

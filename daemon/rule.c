@@ -20,7 +20,7 @@ enum access_word { UNSAID, ALLOW, DENY };
 struct draft {
 	struct rule rule;
 	bool has_name, has_gpa, has_length, has_on_reset;
-	int write, execute, action, dflt, on_reset;
+	int write, read, execute, action, dflt, on_reset;
 	int ignored;			/* words with one legal value */
 	struct json_object *except;
 };
@@ -149,9 +149,7 @@ static int parse_match(struct schema_text *p, const char *path, struct json_obje
 		       void *target);
 
 static const struct schema_word words_write[] = { { "allow", ALLOW }, { "deny", DENY }, {} };
-static const struct schema_word words_read[] = {
-	{ "allow", ALLOW }, { "deny", SCHEMA_NOT_BUILT }, {}
-};
+static const struct schema_word words_read[] = { { "allow", ALLOW }, { "deny", DENY }, {} };
 static const struct schema_word words_execute[] = {
 	{ "both", RULE_EXECUTE_BOTH }, { "user", KVM_VMI_RIGHT_EXEC_USER },
 	{ "kernel", KVM_VMI_RIGHT_EXEC_KERNEL }, { "none", 0 }, {}
@@ -183,7 +181,7 @@ static const struct schema_field rule_fields[] = {
 	SCHEMA_OTHER("symbol", SCHEMA_STRING, "the name of a symbol", parse_not_built),
 	SCHEMA_OTHER("offset", SCHEMA_STRING | SCHEMA_INT, PARSE_SIZE_EXPECTED, parse_not_built),
 	SCHEMA_WORD("write", words_write, struct draft, write),
-	SCHEMA_WORD("read", words_read, struct draft, ignored),
+	SCHEMA_WORD("read", words_read, struct draft, read),
 	SCHEMA_WORD("execute", words_execute, struct draft, execute),
 	SCHEMA_WORD("action", words_action, struct draft, action),
 	SCHEMA_WORD("default", words_default, struct draft, dflt),
@@ -278,14 +276,22 @@ static int parse_rule(struct schema_text *p, const char *path, struct json_objec
 		return schema_fail_missing(p, path,
 					   "something that is denied (\"write\": \"deny\", or "
 					   "\"execute\": \"none\", \"user\" or \"kernel\")");
+	if (d.read == DENY && d.write != DENY)
+		return schema_fail_missing(p, path,
+					   "\"write\": \"deny\" beside \"read\": \"deny\" (no "
+					   "CPU has pages to write and not to read)");
 	r = check_range(p, path, &d.rule);
 	if (r < 0)
 		return r;
+	if (d.read == DENY && (d.rule.gpa | d.rule.length) % SPAN_FRAME)
+		return span_fail_frames(p, path, "with \"read\"",
+					&(struct rule_span){ d.rule.gpa, d.rule.length });
 	if (d.execute != RULE_EXECUTE_BOTH && (d.rule.gpa | d.rule.length) % SPAN_FRAME)
 		return span_fail_frames(p, path, "with \"execute\"",
 					&(struct rule_span){ d.rule.gpa, d.rule.length });
 
 	d.rule.write_deny = d.write == DENY;
+	d.rule.read_deny = d.read == DENY;
 	d.rule.execute = (uint32_t)d.execute;
 	d.rule.action = (enum kvm_vmi_verdict)d.action;
 	d.rule.dflt = (enum kvm_vmi_verdict)d.dflt;
@@ -500,6 +506,7 @@ int rule_to_json(const struct rule *rule, char **ret)
 					     : json_add_u64(o, "length", rule->length)) < 0 ||
 	    spans_to_json(o, rule) < 0 ||
 	    json_add_string(o, "write", rule->write_deny ? "deny" : "allow") < 0 ||
+	    json_add_string(o, "read", rule->read_deny ? "deny" : "allow") < 0 ||
 	    json_add_string(o, "execute", merlon_execute_name(rule->execute)) < 0 ||
 	    json_add_string(o, "action", merlon_verdict_name(rule->action)) < 0 ||
 	    json_add_string(o, "default", merlon_verdict_name(rule->dflt)) < 0 ||

@@ -49,6 +49,7 @@ struct rule_span {
  *	that is illegal for a violation
  * @on_reset: enum kvm_vmi_on_reset (the policy's, unless the rule has its own)
  * @write_deny: writes are denied
+ * @read_deny: reads are denied, with writes.  Whole frames only
  * @execute: who may execute: all bits of RULE_EXECUTE_BOTH, one, or none.  Whole frames
  *	only, if not both.  At least this or @write_deny denies something
  * @page_table: page walks are served silently
@@ -66,6 +67,7 @@ struct rule {
 	enum kvm_vmi_verdict dflt;
 	enum kvm_vmi_on_reset on_reset;
 	bool write_deny;
+	bool read_deny;
 	uint32_t execute;
 	bool page_table;
 	bool monitor;

@@ -23,10 +23,11 @@ struct kvm_vmi_rule ruleset_kernel_rule(const struct vm *vm, const struct vm_rul
 	};
 
 	k.action[KVM_VMI_ACTION_WRITE] = (uint8_t)r->rule.action;
-	/* A fetch is nothing to step over, nor for the VMM to carry out. */
+	/* A fetch, or a read, is nothing to step over, nor for the VMM to carry out. */
 	k.action[KVM_VMI_ACTION_FETCH] = (uint8_t)(r->rule.action == KVM_VMI_SKIP ||
 						   r->rule.action == KVM_VMI_EXIT ?
 						   r->rule.dflt : r->rule.action);
+	k.action[KVM_VMI_ACTION_READ] = k.action[KVM_VMI_ACTION_FETCH];
 	return k;
 }
 
@@ -81,11 +82,15 @@ static int check_limits(const struct manager *m, const struct vm *vm, const stru
 	return 0;
 }
 
-int ruleset_check_execute(const struct manager *m, const struct rule *rule,
+int ruleset_check_rights(const struct manager *m, const struct rule *rule,
 			  sd_bus_error *reterr)
 {
 	uint64_t feature;
 
+	if (rule->read_deny && !(m->caps.features & KVM_VMI_CAP_READ))
+		return bus_fault(reterr, MERLON_E_NOT_SUPPORTED,
+				 "Rule '%s': this host cannot enforce read 'deny'; merlon probe "
+				 "tells what it can", rule->name);
 	switch (rule->execute) {
 	case RULE_EXECUTE_BOTH:
 		return 0;
@@ -144,7 +149,7 @@ static int check_rule(const struct manager *m, const struct vm *vm, const struct
 				 "physical addresses", rule->name, vm->info.maxphyaddr);
 	if (rule->learn)
 		return learn_check(m, rule, reterr);
-	return ruleset_check_execute(m, rule, reterr);
+	return ruleset_check_rights(m, rule, reterr);
 }
 
 int ruleset_check_vm(const struct vm *vm, sd_bus_error *reterr)
@@ -185,6 +190,8 @@ static int describe_rule(struct json_object *o, const struct vm_rule *r,
 		e = json_add_string(o, "engine", rule_engine(r, engine));
 	if (e >= 0 && !r->orphan)
 		e = json_add_string(o, "write", r->rule.write_deny ? "deny" : "allow");
+	if (e >= 0 && !r->orphan)
+		e = json_add_string(o, "read", r->rule.read_deny ? "deny" : "allow");
 	if (e >= 0 && !r->orphan)
 		e = json_add_string(o, "execute", merlon_execute_name(r->rule.execute));
 	if (e >= 0 && r->rule.n_except)
@@ -474,6 +481,8 @@ int ruleset_unprotect(struct manager *m, struct vm *vm, const char *name, bool d
 		r = ruleset_reconcile(m, vm);
 		if (r < 0)
 			return bus_fault_errno(reterr, r, "Listing rules");
+		if (r > 0)
+			(void)manager_save(m);
 		r = ruleset_names(vm, &names);
 	}
 	if (r < 0)

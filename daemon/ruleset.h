@@ -30,7 +30,7 @@ struct kvm_vmi_rule ruleset_kernel_rule(const struct vm *vm, const struct vm_rul
 struct vm_rule *ruleset_find(const struct vm *vm, const char *name);
 
 /* Can this host's CPU keep a guest from what the rule denies?  As ruleset_check_vm(). */
-int ruleset_check_execute(const struct manager *m, const struct rule *rule,
+int ruleset_check_rights(const struct manager *m, const struct rule *rule,
 			  sd_bus_error *reterr);
 
 /* Can this VM be protected?  0, or a negative errno with @reterr set. */

@@ -126,7 +126,7 @@ enum merlon_type {
 	F(user, "user", BOOL, "the guest was in user mode")			\
 	F(nested, "nested", BOOL, "by an L2 guest; gva, rip, cr3 are L2's")	\
 	F(vectoring, "vectoring", BOOL, "while an event was being delivered")	\
-	F(emulated, "emulated", BOOL, "found by KVM's emulator: gpa and length are exact") \
+	F(emulated, "emulated", BOOL, "by KVM's emulator: gpa, and the length of a data access, are exact") \
 	F(monitor, "monitor", BOOL, "reported only, the access went through")	\
 	F(bad_verdict, "bad-verdict", BOOL, "a program's answer was not legal")
 

@@ -12,6 +12,9 @@
 
 #include "lib/vmi.h"
 
+/* What the map has in STATE_COVERED, and of how many bytes */
+#define COVERED		0x80000000UL
+
 /* Frames of the map in STATE_MAP: one in each 2 MiB, far from all memory slots. */
 #define ELSEWHERE	0x100000000UL
 #define ELSEWHERE_RUNS	64
@@ -91,6 +94,18 @@ static void protect_elsewhere(uint64_t id)
 	require_eq(vmi_set(id, ranges, ELSEWHERE_RUNS), 0);
 }
 
+/* One rule about the upper gigabytes, where the guest's program is not: nobody executes them. */
+static void cover_all(uint64_t id)
+{
+	const struct kvm_vmi_range range = {
+		.gfn = GFN(COVERED), .nr = GFN(COVERED), .rule = 1, .write = KVM_VMI_WRITE_ALL,
+		.rights = KVM_VMI_RIGHT_READ,
+	};
+
+	vmi_rule(id, 1, KVM_VMI_DENY, 0);
+	require_eq(vmi_set(id, &range, 1), 0);
+}
+
 struct vm *bench_vm(enum bench_state state, const struct vm_options *options)
 {
 	struct vm *vm;
@@ -103,6 +118,8 @@ struct vm *bench_vm(enum bench_state state, const struct vm_options *options)
 	vm = vm_new(options);
 	if (state == STATE_MAP)
 		protect_elsewhere(vmi_vm(vm));
+	if (state == STATE_COVERED)
+		cover_all(vmi_vm(vm));
 	return vm;
 }
 
@@ -113,6 +130,7 @@ const char *bench_state_name(enum bench_state state)
 	case STATE_ATTACHED: return "attached";
 	case STATE_OTHER: return "other";
 	case STATE_MAP: return "map";
+	case STATE_COVERED: return "covered";
 	}
 	return "?";
 }

@@ -15,6 +15,7 @@ enum bench_state {
 	STATE_ATTACHED,		/* programs attached, no VM has a map */
 	STATE_OTHER,		/* attached, another VM has a map */
 	STATE_MAP,		/* attached, this VM has a map, of frames not looked at here */
+	STATE_COVERED,		/* attached, a rule of this VM says who may execute what is touched */
 };
 
 /** struct bench_aim - what a figure should be, at most; see tests/bench/run */

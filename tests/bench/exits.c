@@ -193,3 +193,15 @@ const struct test_suite suite_map = {
 	.cases = CASES(STATE_MAP),
 	.setup = vmi_load,
 };
+
+/* Where rights of whole pages, over all of a guest, cost no more than a map elsewhere */
+const struct test_suite suite_covered = {
+	.name = "covered",
+	.setup = vmi_load,
+	.cases = (const struct test_case[]){
+		{ "fault-4k", fault_4k, STATE_COVERED },
+		{ "fault-4k-huge-tried", fault_huge_tried, STATE_COVERED },
+		{ "fault-2m", fault_2m, STATE_COVERED },
+		{ },
+	},
+};

@@ -16,6 +16,7 @@ static const struct test_suite *const suites[] = {
 	&suite_attached,
 	&suite_other,
 	&suite_map,
+	&suite_covered,
 	&suite_vmm,
 	&suite_violation,
 	&suite_change,

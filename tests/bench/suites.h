@@ -9,6 +9,7 @@ extern const struct test_suite suite_unused;
 extern const struct test_suite suite_attached;
 extern const struct test_suite suite_other;
 extern const struct test_suite suite_map;
+extern const struct test_suite suite_covered;
 extern const struct test_suite suite_vmm;
 extern const struct test_suite suite_violation;
 extern const struct test_suite suite_change;

@@ -198,6 +198,16 @@ static void protect_by_file(void)
 	ok(startswith(fake("write 17 0x4000000 8"), "ok allowed"), "it may be written");
 	run_merlon(&r, "unprotect", WEB, "heap", NULL);
 	ran(&r, 0, "", "and executed by all again");
+	run_merlon(&r, "protect", WEB, "--name=hidden", "--gpa=0x3000", "--length=4K",
+		   "--write=deny", "--read=deny", NULL);
+	ran(&r, 0, "read, write -> deny", "a page that may be executed and not read");
+	run_merlon(&r, "status", WEB, NULL);
+	ran(&r, 0, "read, write -> deny", "status says so");
+	run_merlon(&r, "unprotect", WEB, "hidden", NULL);
+	ran(&r, 0, "", "and read again");
+	run_merlon(&r, "protect", WEB, "--name=hidden", "--gpa=0x3000", "--length=4K",
+		   "--read=deny", NULL);
+	ran(&r, 2, "", "what cannot be read cannot be written");
 	run_merlon(&r, "protect", WEB, "--name=x", "--gpa=0x3080", "--length=4K", "--execute=none",
 		   NULL);
 	ran(&r, 2, "--gpa: expected whole frames", "execution is of whole frames");

@@ -119,20 +119,6 @@ static void test_matrix(uintptr_t cell)
 	vm_free(s.vm);
 }
 
-/* Nothing is readable but what KVM can make unreadable: not yet. */
-static void test_read(uintptr_t arg)
-{
-	struct exec s;
-
-	(void)arg;
-	exec_set_up(&s, NULL, KVM_VMI_DENY, 0);
-	expect_eq(-exec_try_rights(&s, CODE, 1, KVM_VMI_RIGHT_EXEC_KERNEL | KVM_VMI_RIGHT_EXEC_USER),
-		  EOPNOTSUPP);
-	expect_eq(-exec_try_rights(&s, CODE, 1, 0), EOPNOTSUPP);
-	expect_done(exec_fetch(&s, KERNEL_OF_USER_PAGE, CODE));
-	vm_free(s.vm);
-}
-
 static void wait_ms(long ms)
 {
 	const struct timespec t = { .tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000 };
@@ -637,7 +623,6 @@ static const struct test_case cases[] = {
 	ROW("user", USER),
 	ROW("kernel", KERNEL),
 	ROW("both", BOTH),
-	{ "read", test_read },
 	{ "allow-opens", test_opens, 0 },
 	{ "monitor-opens", test_opens, 1 },
 	{ "opens-for-one", test_opens_for_one },

@@ -23,6 +23,7 @@ static const struct test_suite *const suites[] = {
 	&suite_step,
 	&suite_avx512,
 	&suite_execute,
+	&suite_read,
 	&suite_learn,
 	&suite_kvmwrite,
 	&suite_nested,
@@ -48,21 +49,21 @@ static const struct test_suite *const suites[] = {
 /* What runs when nothing is named: with one CPU, with several, with APIC virtualization. */
 static char *const usual[] = {
 	"baseline", "write", "instructions", "verdict", "event", "walk", "unemulatable",
-	"step", "execute", "learn", "kvmwrite", "nested", "hypervisor", "nestedwrite", "survive",
-	"map", "badinput", "reset", "admission", "observe", "hammer", "engine", "subpages",
+	"step", "execute", "read", "learn", "kvmwrite", "nested", "hypervisor", "nestedwrite",
+	"survive", "map", "badinput", "reset", "admission", "observe", "hammer", "engine", "subpages",
 	"vmm", "layers", "differential",
 };
 static char *const usual_smp[] = { "baseline", "write", "step", "execute", "learn" };
 static char *const usual_avx512[] = { "avx512", "step", "unemulatable" };
 static char *const usual_apicv[] = { "nestedwrite" };
 /* On a host that is told to have the CPU check sub-pages, but cannot; and on one that can. */
-static char *const usual_nospp[] = { "nospp", "engine", "write", "survive" };
+static char *const usual_nospp[] = { "nospp", "engine", "write", "read", "survive" };
 /* Who may execute, on a host that lacks something for it, or does it another way. */
-static char *const usual_execute[] = { "execute", "learn", "nested" };
+static char *const usual_execute[] = { "execute", "read", "learn", "nested" };
 static char *const usual_spp[] = {
 	"spp", "engine", "write", "instructions", "verdict", "event", "walk", "unemulatable",
-	"step", "execute", "learn", "kvmwrite", "nested", "hypervisor", "nestedwrite", "survive",
-	"map", "reset", "hammer", "subpages", "vmm", "layers", "differential",
+	"step", "execute", "read", "learn", "kvmwrite", "nested", "hypervisor", "nestedwrite",
+	"survive", "map", "reset", "hammer", "subpages", "vmm", "layers", "differential",
 };
 
 static void usage(FILE *to)

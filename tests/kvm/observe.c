@@ -146,6 +146,7 @@ static void test_caps(uintptr_t arg)
 		  1U << KVM_VMI_KILL | 1U << KVM_VMI_EXIT);
 	expect_eq(caps.kinds, 1U << KVM_VMI_WRITE | 1U << KVM_VMI_WALK | 1U << KVM_VMI_KVM |
 			      1U << KVM_VMI_UNEMULATABLE |
+			      (caps.features & KVM_VMI_CAP_READ ? 1U << KVM_VMI_READ : 0) |
 			      (caps.features & KVM_VMI_CAP_EXEC ? 1U << KVM_VMI_FETCH : 0));
 	expect_eq(caps.admission, KVM_VMI_ADMIT_OFF);
 }

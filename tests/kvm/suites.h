@@ -15,6 +15,7 @@ extern const struct test_suite suite_unemulatable;
 extern const struct test_suite suite_step;
 extern const struct test_suite suite_avx512;
 extern const struct test_suite suite_execute;
+extern const struct test_suite suite_read;
 extern const struct test_suite suite_learn;
 extern const struct test_suite suite_kvmwrite;
 extern const struct test_suite suite_nested;

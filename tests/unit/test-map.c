@@ -99,6 +99,10 @@ static void rules_of_pages(_unused_ void **state)
 	assert_int_equal(map_rule(7, &rule, r), 1);
 	assert_int_equal(r[0].write, 0);
 	assert_int_equal(r[0].rights, KVM_VMI_RIGHT_READ | KVM_VMI_RIGHT_EXEC_USER);
+	rule.read_deny = true;
+	assert_int_equal(map_rule(7, &rule, r), 1);
+	assert_int_equal(r[0].rights, KVM_VMI_RIGHT_EXEC_USER);
+	rule.read_deny = false;
 	rule.length = 0x1080;
 	rule.execute = RULE_EXECUTE_BOTH;
 	assert_int_equal(map_rule(7, &rule, r), 2);

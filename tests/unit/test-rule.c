@@ -110,6 +110,24 @@ static void who_may_execute(_unused_ void **state)
 		"f:1:67: /execute: expected \"both\", \"user\", \"kernel\" or \"none\", got \"all\"");
 }
 
+static void what_may_be_read(_unused_ void **state)
+{
+	struct rule r = one("{" GOOD ",\"read\":\"deny\"}");
+
+	assert_true(r.write_deny);
+	assert_true(r.read_deny);
+	assert_int_equal(r.execute, RULE_EXECUTE_BOTH);
+	r = one("{" GOOD ",\"read\":\"allow\"}");
+	assert_false(r.read_deny);
+	refuses("{\"name\":\"r\"," PLACE ",\"read\":\"deny\",\"execute\":\"none\"}",
+		"f:1:1: expected \"write\": \"deny\" beside \"read\": \"deny\" (no CPU has pages "
+		"to write and not to read), got none");
+	refuses("{\"name\":\"r\",\"gpa\":\"0x1000\",\"length\":128,\"write\":\"deny\","
+		"\"read\":\"deny\"}",
+		"f:1:37: /length: expected whole frames of 4096 bytes with \"read\", got gpa "
+		"0x1000 length 0x80; the frames around it are gpa 0x1000 length 0x1000");
+}
+
 static void a_policy(_unused_ void **state)
 {
 	size_t n = 0;
@@ -317,8 +335,6 @@ static void words_not_built_yet(_unused_ void **state)
 	not_supported("{\"offset\":8}", "f:1:11: /offset: \"offset\" is not supported here yet");
 	not_supported("{" GOOD ",\n\"arm\":\"boot\"}",
 		      "f:2:7: /arm: \"boot\" is not supported here yet");
-	not_supported("{" GOOD ",\n\"read\":\"deny\"}",
-		      "f:2:8: /read: \"deny\" is not supported here yet");
 	not_supported("{" GOOD ",\n\"action\":\"hold\"}",
 		      "f:2:10: /action: \"hold\" is not supported here yet");
 	not_supported("{" GOOD ",\n\"deadline-ms\":50}",
@@ -415,7 +431,8 @@ static void round_trip(_unused_ void **state)
 	assert_string_equal(a.name, b.name);
 	assert_true(a.gpa == b.gpa && a.length == b.length && a.action == b.action &&
 		    a.dflt == b.dflt && a.on_reset == b.on_reset && a.write_deny == b.write_deny &&
-		    a.execute == b.execute && a.page_table == b.page_table && a.monitor == b.monitor);
+		    a.read_deny == b.read_deny && a.execute == b.execute &&
+		    a.page_table == b.page_table && a.monitor == b.monitor);
 }
 
 #define USER "{\"name\":\"r\",\"gpa\":\"0x10000\",\"length\":\"64K\",\"execute\":\"user\""
@@ -548,6 +565,7 @@ static void shipped_examples(_unused_ void **state)
 }
 
 UNIT_MAIN(T(exceptions), T(most_exceptions), T(learns), T(shipped_examples), T(one_rule_with_defaults), T(one_rule_with_everything), T(asks_the_vmm), T(who_may_execute),
+	  T(what_may_be_read),
 	  T(a_policy), T(order_does_not_matter), T(sizes), T(what_json_c_lets_through),
 	  T(unknown_keys), T(missing_keys), T(not_an_object), T(words), T(names), T(ranges),
 	  T(words_not_built_yet), T(limits), T(garbage), T(labels_are_escaped), T(round_trip))

@@ -148,6 +148,9 @@ enum guest_op {
 	OP_VMOVDQU64,		/* arg0 = address, arg1 = 8-byte pattern: 64 bytes, AVX-512 */
 	OP_MOVDIR64B,		/* arg0 = address, arg1 = 8-byte pattern: 64 bytes */
 	OP_WRITES,		/* many of the above: see writes.h */
+	/* reads of arg0 that KVM's emulator does, or does not, know */
+	OP_LIDT,		/* 10 bytes, which should be what the register has */
+	OP_FLD,			/* 8 bytes; ret0 = them */
 	OP_NR
 };
 

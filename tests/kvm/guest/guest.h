@@ -98,6 +98,8 @@ DECLARE_OP(op_xsave_flags);
 DECLARE_OP(op_fnstenv);
 DECLARE_OP(op_fstp);
 DECLARE_OP(op_sgdt);
+DECLARE_OP(op_lidt);
+DECLARE_OP(op_fld);
 DECLARE_OP(op_rdmsr);
 DECLARE_OP(op_wrmsr);
 DECLARE_OP(op_cpuid);

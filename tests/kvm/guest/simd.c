@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Stores that KVM's emulator may not know: x87, SSE, AVX, state saves.  The agent
+ * Stores, and loads, that KVM's emulator may not know: x87, SSE, AVX, state saves.  The agent
  * itself uses no vector register, so none is named as clobbered.
  */
 #include "guest.h"
@@ -170,4 +170,20 @@ void op_fstp(struct guest_cpu *cpu)
 void op_sgdt(struct guest_cpu *cpu)
 {
 	asm volatile(TRY("sgdt (%[p])") : : [p] "r"(cpu->arg[0]) : TRY_CLOBBERS);
+}
+
+void op_lidt(struct guest_cpu *cpu)
+{
+	asm volatile(TRY("lidt (%[p])") : : [p] "r"(cpu->arg[0]) : TRY_CLOBBERS);
+}
+
+void op_fld(struct guest_cpu *cpu)
+{
+	uint64_t value = 0;
+
+	asm volatile("fninit; fldz\n\t"
+		     TRY("fldl (%[p])")
+		     "fstpl %[value]; fninit"
+		     : [value] "=m"(value) : [p] "r"(cpu->arg[0]) : TRY_CLOBBERS);
+	cpu->ret[0] = value;
 }

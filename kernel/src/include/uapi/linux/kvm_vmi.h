@@ -39,7 +39,7 @@ enum kvm_vmi_verdict {
 /**
  * enum kvm_vmi_kind - what the guest tried
  * @KVM_VMI_WRITE: a data write by an instruction or by event delivery
- * @KVM_VMI_READ: reserved, a data read
+ * @KVM_VMI_READ: a data read by an instruction, or one of event delivery
  * @KVM_VMI_FETCH: an instruction fetch: of the page where RIP is, or of the next one if
  *	the instruction reaches into that.  %KVM_VMI_ALLOW opens the page for such
  *	fetches, for a second at least or until rules are set
@@ -149,7 +149,8 @@ struct kvm_vmi_rule {
  * @skipped: instructions stepped over
  * @bad_verdicts: answers of a program or the VMM that were unknown or illegal
  * @unemulatable: accesses that KVM's emulator could not carry out
- * @opened: times a page was opened for a second because of @unemulatable
+ * @opened: times a page was opened for a second because of @unemulatable, or for an event
+ *	that is delivered from it
  * @kvm_writes: KVM's own writes that met the rule
  * @stepped: instructions and events that the CPU carried out by itself, while no
  *	other CPU of the VM ran, because KVM's emulator could not
@@ -177,7 +178,7 @@ struct kvm_vmi_rule_info {
  * @rule: an existing rule's id
  * @write: the sub-pages that may be written (bit 0 = bytes 0 to 127)
  * @rights: KVM_VMI_RIGHT_*; -EOPNOTSUPP for what this host's CPU cannot keep a guest
- *	from, see &kvm_vmi_caps.features
+ *	from, see &kvm_vmi_caps.features; without %KVM_VMI_RIGHT_READ @write is 0
  * @reserved: zero
  */
 struct kvm_vmi_range {
@@ -264,7 +265,7 @@ struct kvm_vmi_vm_info {
 #define KVM_VMI_V_USER		(1U << 1)
 #define KVM_VMI_V_NESTED	(1U << 2)	/* L2; gva, rip, cr3 are L2's, gpa is L1's */
 #define KVM_VMI_V_VECTORING	(1U << 3)	/* while an event was being delivered */
-#define KVM_VMI_V_EMULATED	(1U << 4)	/* found by KVM's emulator: length and gpa exact */
+#define KVM_VMI_V_EMULATED	(1U << 4)	/* by KVM's emulator: gpa, data's length exact */
 #define KVM_VMI_V_MONITOR	(1U << 5)	/* told only, the verdict is allow */
 #define KVM_VMI_V_BAD_VERDICT	(1U << 6)	/* the program's answer was not legal */
 #define KVM_VMI_V_VMM		(1U << 7)	/* of the VMM's own map: no program is asked */
@@ -350,7 +351,7 @@ struct kvm_vmi_regs {
 #define KVM_VMI_CAP_WRITE	(1ULL << 0)	/* whole-page write protection */
 #define KVM_VMI_CAP_SUBPAGE_SW	(1ULL << 1)	/* sub-pages by write protection and emulation */
 #define KVM_VMI_CAP_SUBPAGE_HW	(1ULL << 2)	/* sub-pages by Intel's SPP, if asked for */
-#define KVM_VMI_CAP_READ	(1ULL << 3)	/* reserved */
+#define KVM_VMI_CAP_READ	(1ULL << 3)	/* pages that may not be read, but executed */
 #define KVM_VMI_CAP_EXEC	(1ULL << 4)	/* pages that nobody may execute */
 #define KVM_VMI_CAP_TDP		(1ULL << 5)	/* two-dimensional paging is on */
 #define KVM_VMI_CAP_TDP_MMU	(1ULL << 6)	/* the TDP MMU is on */

@@ -55,17 +55,20 @@ struct kvm_vmi_speaker {
 };
 
 /**
- * struct kvm_vmi_gap - frames that no rule claims and no other frame shares
+ * struct kvm_vmi_run - frames that may be written, all with the same rights, and that no other
+ *	frame shares
  * @first: first frame
  * @last: last frame
  * @seq: &kvm_vmi.map_seq of the map it was found in
+ * @rights: KVM_VMI_RIGHT_*; all of them where no rule claims the frames
  *
- * Most of a guest is one: with it known, a fault need not look at the map.
+ * Most of a guest is a few: with one known, a fault there need not look at the map.
  */
-struct kvm_vmi_gap {
+struct kvm_vmi_run {
 	u64 first;
 	u64 last;
 	u64 seq;
+	u32 rights;
 };
 
 /* The rule that a violation was asked about, and what was answered. */
@@ -77,7 +80,7 @@ struct kvm_vmi_answer {
 	u32 rule;	/* 0: none */
 	u32 denied;	/* sub-pages of the frame at @gpa that the answer is about */
 	u8 layer;
-	bool walk;
+	u8 kind;	/* &enum kvm_vmi_kind: WRITE, READ, WALK */
 };
 
 /* What the CPU can be made to carry out alone, and then give control back. */
@@ -229,8 +232,8 @@ enum kvm_vmi_fetches {
  * @cr2_or_gpa: its address as for kvm_mmu_page_fault()
  * @gva: its linear address if @gva_valid
  * @speaker: the rule that speaks for the byte at @gpa, none if its rule is 0
- * @gap: where the vCPU has last met unprotected memory
- * @code: where the emulator has last fetched from it
+ * @data: the run in which the vCPU has last met memory
+ * @code: that in which the emulator has last fetched
  * @answer: accesses of the instruction that were answered with allow; a ring
  * @nr_answers: how many so far
  * @asked: the violation that a program is being asked about, else NULL
@@ -243,7 +246,7 @@ enum kvm_vmi_fetches {
  * @exempt: KVM saves the state of SMM
  * @walk: that fault was the CPU's page walk, so @gpa is not the operand's
  * @fetch_user: that fault was a fetch of the guest's user mode, as the CPU sees it
- * @fetch: the rights that the fetch needs, KVM_VMI_RIGHT_*; 0 if it was a write
+ * @right: the rights that it needs, KVM_VMI_RIGHT_*; 0 if it was a write
  * @fetches: what the emulator fetches for
  * @refused: the emulator was refused a LOCKed store that KVM has no exchange for
  * @spp_loaded: the CPU consults the VM's table of sub-pages while this vCPU runs L1
@@ -261,8 +264,8 @@ struct kvm_vcpu_vmi {
 	u64 cr2_or_gpa;
 	u64 gva;
 	struct kvm_vmi_speaker speaker;
-	struct kvm_vmi_gap gap;
-	struct kvm_vmi_gap code;
+	struct kvm_vmi_run data;
+	struct kvm_vmi_run code;
 	struct kvm_vmi_answer answer[KVM_VMI_MAX_ANSWERS];
 	unsigned int nr_answers;
 	const struct kvm_vmi_violation *asked;
@@ -274,7 +277,7 @@ struct kvm_vcpu_vmi {
 	bool exempt;
 	bool walk;
 	bool fetch_user;
-	u8 fetch;
+	u8 right;
 	enum kvm_vmi_fetches fetches;
 	bool refused;
 	bool spp_loaded;

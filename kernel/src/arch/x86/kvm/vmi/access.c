@@ -18,12 +18,12 @@
 #include "vmi/trace.h"
 #include "x86.h"
 
-/* The maps are about to change, or have changed.  Between, no gap is known. */
+/* The maps are about to change, or have changed.  Between, no run is known. */
 static void kvm_vmi_map_seq_inc(struct kvm_vmi *vmi)
 {
 	lockdep_assert_held(&vmi->lock);
 	lockdep_assert_held_write(&vmi->kvm->mmu_lock);
-	/* What was stored to the maps comes before.  Pairs with kvm_vmi_find_gap(). */
+	/* What was stored to the maps comes before.  Pairs with kvm_vmi_find_run(). */
 	smp_store_release(&vmi->map_seq, vmi->map_seq + 1);
 }
 
@@ -90,6 +90,9 @@ static int kvm_vmi_check_ranges(struct kvm_vmi *vmi, struct kvm_vmi_layer *layer
 
 		if (!r->nr || r->gfn + r->nr < r->gfn || r->reserved ||
 		    r->rights & ~KVM_VMI_RIGHT_ALL)
+			return -EINVAL;
+		/* No page table has such entries (SDM vol. 3, 30.3.3.1). */
+		if (set && r->write && !(r->rights & KVM_VMI_RIGHT_READ))
 			return -EINVAL;
 		if (r->gfn >= end || r->gfn + r->nr > end)
 			return -ERANGE;

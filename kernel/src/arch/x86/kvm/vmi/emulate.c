@@ -157,7 +157,7 @@ static bool kvm_vmi_piece_forbidden(struct kvm_vmi_store *st, unsigned int layer
 	gfn_t gfn = gpa_to_gfn(p->gpa);
 
 	ret->denied = mask & ~kvm_vmi_look_layer(vmi, layer, gfn, mask, &ret->speaker);
-	if (likely(!ret->denied) || kvm_vmi_is_open(vmi, gfn, gfn, KVM_VMI_OPEN_WRITE))
+	if (likely(!ret->denied) || kvm_vmi_opened(vmi, gfn) & KVM_VMI_OPEN_WRITE)
 		return false;
 	first = __ffs(ret->denied) << KVM_VMI_SUBPAGE_SHIFT;
 	ret->piece = piece;
@@ -174,7 +174,7 @@ static bool kvm_vmi_granted(struct kvm_vmi_store *st, const struct kvm_vmi_store
 		return true;
 	/* The fault that led here, or a try before an exit, was asked about and let through. */
 	return st->kind == KVM_VMI_WRITE &&
-	       kvm_vmi_answered(st->vcpu, &o->speaker, o->gpa, o->denied);
+	       kvm_vmi_answered(st->vcpu, &o->speaker, KVM_VMI_WRITE, o->gpa, o->denied);
 }
 
 /*
@@ -229,7 +229,7 @@ static int kvm_vmi_store_denied(struct kvm_vmi_store *st,
 		st->granted[s->layer][o->piece].rule = s->rule;
 		st->granted[s->layer][o->piece].changes = s->changes;
 		if (vcpu->arch.vmi.emulating)
-			kvm_vmi_answer(vcpu, s, o->gpa, o->denied, false);
+			kvm_vmi_answer(vcpu, s, KVM_VMI_WRITE, o->gpa, o->denied);
 		return 0;
 	case KVM_VMI_OPENED:
 		return 0;
@@ -426,6 +426,7 @@ static int kvm_vmi_refuse(struct kvm_vcpu *vcpu, gpa_t gpa)
 	vcpu->arch.vmi.gpa = gpa;
 	/* Whatever the fault was, this is a store. */
 	vcpu->arch.vmi.walk = false;
+	vcpu->arch.vmi.right = 0;
 	vcpu->arch.vmi.refused = true;
 	return X86EMUL_UNHANDLEABLE;
 }

@@ -37,14 +37,14 @@ static_assert(sizeof_field(struct kvm_run, subpage) <= sizeof_field(struct kvm_r
  * kvm_vmi_answer - an access of this instruction was let through
  * @vcpu: the vCPU
  * @s: by this rule, or although it says otherwise
+ * @kind: %KVM_VMI_WRITE, _READ, or _WALK: the CPU's page walk
  * @gpa: first denied byte that was asked about
  * @denied: sub-pages of that frame that were asked about
- * @walk: it was the CPU's page walk
  *
  * Kept until the emulator is done with the instruction.
  */
-void kvm_vmi_answer(struct kvm_vcpu *vcpu, const struct kvm_vmi_speaker *s, gpa_t gpa,
-		    u32 denied, bool walk)
+void kvm_vmi_answer(struct kvm_vcpu *vcpu, const struct kvm_vmi_speaker *s, u32 kind,
+		    gpa_t gpa, u32 denied)
 {
 	struct kvm_vcpu_vmi *state = &vcpu->arch.vmi;
 
@@ -56,12 +56,17 @@ void kvm_vmi_answer(struct kvm_vcpu *vcpu, const struct kvm_vmi_speaker *s, gpa_
 		.denied = denied,
 		.layer = s->layer,
 		.changes = s->changes,
-		.walk = walk,
+		.kind = kind,
 	};
 }
 
-static bool kvm_vmi_is_answered(struct kvm_vcpu *vcpu, const struct kvm_vmi_speaker *s,
-				bool walk, gpa_t gpa, u32 denied)
+/*
+ * Has this rule, as it is now, let through the store (%KVM_VMI_WRITE) or load (_READ) of this
+ * instruction, or of this turn of it, at @gpa, of these sub-pages?  The CPU's fault tells the
+ * first one only.
+ */
+bool kvm_vmi_answered(struct kvm_vcpu *vcpu, const struct kvm_vmi_speaker *s, u32 kind,
+		      gpa_t gpa, u32 denied)
 {
 	struct kvm_vcpu_vmi *state = &vcpu->arch.vmi;
 	unsigned int i, nr = min(state->nr_answers, KVM_VMI_MAX_ANSWERS);
@@ -70,7 +75,8 @@ static bool kvm_vmi_is_answered(struct kvm_vcpu *vcpu, const struct kvm_vmi_spea
 		const struct kvm_vmi_answer *a = &state->answer[i];
 
 		if (a->rule == s->rule && a->layer == s->layer && a->changes == s->changes &&
-		    a->walk == walk && (walk || (a->gpa == gpa && !(denied & ~a->denied))) &&
+		    a->kind == kind && (kind == KVM_VMI_WALK ||
+					(a->gpa == gpa && !(denied & ~a->denied))) &&
 		    a->rip == kvm_rip_read(vcpu) &&
 		    a->rcx == kvm_register_read_raw(vcpu, VCPU_REGS_RCX))
 			return true;
@@ -78,20 +84,10 @@ static bool kvm_vmi_is_answered(struct kvm_vcpu *vcpu, const struct kvm_vmi_spea
 	return false;
 }
 
-/*
- * Has this rule, as it is now, let through the store of this instruction, or of this
- * turn of it, at @gpa, to these sub-pages?  The CPU's fault tells the first one only.
- */
-bool kvm_vmi_answered(struct kvm_vcpu *vcpu, const struct kvm_vmi_speaker *s, gpa_t gpa,
-		      u32 denied)
-{
-	return kvm_vmi_is_answered(vcpu, s, false, gpa, denied);
-}
-
 /* Has it let through the page walk that the vCPU is emulated for? */
 bool kvm_vmi_walk_answered(struct kvm_vcpu *vcpu, const struct kvm_vmi_speaker *s)
 {
-	return vcpu->arch.vmi.emulating && kvm_vmi_is_answered(vcpu, s, true, 0, 0);
+	return vcpu->arch.vmi.emulating && kvm_vmi_answered(vcpu, s, KVM_VMI_WALK, 0, 0);
 }
 
 /**
@@ -209,7 +205,8 @@ static u32 kvm_vmi_take_answer(struct kvm_vcpu *vcpu, u32 answer)
 	if (verdict == KVM_VMI_DEFAULT)
 		verdict = x->dflt;
 	if (!(x->legal & BIT(verdict)))
-		verdict = kvm_vmi_open_page(vmi, gpa_to_gfn(x->info.gpa), x->legal, x->layer);
+		verdict = kvm_vmi_open_page(vmi, gpa_to_gfn(x->info.gpa), KVM_VMI_OPEN_WRITE,
+					    x->legal, x->layer);
 
 	kvm_vmi_count(vmi, &s, counters | kvm_vmi_outcome(verdict));
 	trace_kvm_vmi_answer(vmi->id, x->seq, vcpu->vcpu_id, x->layer, answer, verdict);
@@ -232,6 +229,7 @@ static int kvm_vmi_execute_again(struct kvm_vcpu *vcpu)
 	/* What comes of it may be another exit. */
 	memcpy(insn, x->insn, sizeof(insn));
 	if (x->info.kind == KVM_VMI_UNEMULATABLE) {
+		state->right = 0;
 		kvm_vmi_grant_step(vcpu, &s);
 		return kvm_vmi_unemulatable_from(vcpu, x->info.gpa, x->layer + 1, true);
 	}
@@ -240,7 +238,7 @@ static int kvm_vmi_execute_again(struct kvm_vcpu *vcpu)
 	state->denied = false;
 	state->refused = false;
 	state->again = true;
-	kvm_vmi_answer(vcpu, &s, x->info.gpa, x->denied, x->info.kind == KVM_VMI_WALK);
+	kvm_vmi_answer(vcpu, &s, x->info.kind, x->info.gpa, x->denied);
 	if (!(x->info.flags & KVM_SUBPAGE_EXIT_EMULATED) &&
 	    kvm_vmi_next_speaker(vcpu, x->layer, &s))
 		return kvm_vmi_settle(vcpu, &s, insn, len);

@@ -136,7 +136,7 @@ static int kvm_vmi_grant_fetch(struct kvm_vcpu *vcpu)
 
 	w.layer = &vmi->layers[s->layer];
 	w.rule = s->rule;
-	w.right = vcpu->arch.vmi.fetch;
+	w.right = vcpu->arch.vmi.right;
 	if (mutex_lock_killable(&vmi->lock))
 		return -EINTR;
 	old = set_active_memcg(vmi->memcg);

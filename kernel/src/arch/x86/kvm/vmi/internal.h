@@ -86,17 +86,25 @@ u32 kvm_vmi_look_layer(struct kvm_vmi *vmi, unsigned int layer, gfn_t gfn, u32 m
 		       struct kvm_vmi_speaker *ret);
 bool kvm_vmi_look_right(struct kvm_vmi *vmi, gfn_t gfn, u32 right, unsigned int kind,
 			struct kvm_vmi_speaker *ret);
-bool kvm_vmi_lets_frame(struct kvm_vmi *vmi, unsigned int layer, gfn_t gfn, u32 legal);
+bool kvm_vmi_lets_frame(struct kvm_vmi *vmi, unsigned int layer, gfn_t gfn, u32 right,
+			u32 legal);
 void kvm_vmi_count(struct kvm_vmi *vmi, const struct kvm_vmi_speaker *s, u32 counters);
 
 /* ---- rights.c ---- */
 
-u64 kvm_vmi_exec_features(void);
+u64 kvm_vmi_rights_features(void);
 bool kvm_vmi_can_enforce(u32 rights);
 unsigned int kvm_vmi_restrict_rights(union kvm_mmu_page_role role, u32 rights,
 				     unsigned int access);
+u32 kvm_vmi_fault_right(struct kvm_vcpu *vcpu, const struct kvm_page_fault *fault);
 bool kvm_vmi_may_fetch(struct kvm_vcpu *vcpu, const struct kvm_page_fault *fault);
 int kvm_vmi_handle_fetch(struct kvm_vcpu *vcpu);
+
+/* ---- read.c ---- */
+
+bool kvm_vmi_may_read(struct kvm_vcpu *vcpu, const struct kvm_page_fault *fault);
+int kvm_vmi_handle_read(struct kvm_vcpu *vcpu, void *insn, int insn_len);
+int kvm_vmi_unreadable(struct kvm_vcpu *vcpu, gpa_t gpa);
 
 /* ---- reader.c ---- */
 
@@ -112,7 +120,8 @@ struct kvm_vmi_access {
 
 struct kvm_vmi_access kvm_vmi_access(struct kvm_vmi *vmi, gfn_t gfn);
 u32 kvm_vmi_write_map(struct kvm_vmi *vmi, gfn_t gfn);
-bool kvm_vmi_find_gap(struct kvm_vmi *vmi, gfn_t gfn, struct kvm_vmi_gap *ret);
+bool kvm_vmi_lets(struct kvm_vmi *vmi, gfn_t gfn, u32 right);
+bool kvm_vmi_find_run(struct kvm_vmi *vmi, gfn_t gfn, struct kvm_vmi_run *ret);
 
 u32 kvm_vmi_layers_map(struct kvm_vmi *vmi, gfn_t gfn);
 
@@ -174,14 +183,17 @@ void kvm_vmi_open_init(struct kvm_vmi *vmi);
 void kvm_vmi_open_destroy(struct kvm_vmi *vmi);
 void kvm_vmi_close_pages(struct kvm_vmi *vmi, gfn_t first, gfn_t last);
 /* What of a page is open. */
-#define KVM_VMI_OPEN_WRITE	BIT(0)
+#define KVM_VMI_OPEN_WRITE	BIT(0)	/* and reads */
 #define KVM_VMI_OPEN_KERNEL	BIT(1)	/* fetches in kernel mode */
 #define KVM_VMI_OPEN_USER	BIT(2)	/* fetches in user mode */
-#define KVM_VMI_OPEN_ANY	(KVM_VMI_OPEN_WRITE | KVM_VMI_OPEN_KERNEL | KVM_VMI_OPEN_USER)
+#define KVM_VMI_OPEN_READ	BIT(3)
+#define KVM_VMI_OPEN_BITS	4
 
-u32 kvm_vmi_open_page(struct kvm_vmi *vmi, gfn_t gfn, u32 legal, unsigned int layer);
+u32 kvm_vmi_open_page(struct kvm_vmi *vmi, gfn_t gfn, unsigned int what, u32 legal,
+		      unsigned int layer);
 int kvm_vmi_open_fetch(struct kvm_vmi *vmi, gfn_t gfn, unsigned int what, u64 changes);
-bool kvm_vmi_is_open(struct kvm_vmi *vmi, gfn_t first, gfn_t last, unsigned int what);
+unsigned int kvm_vmi_opened(struct kvm_vmi *vmi, gfn_t gfn);
+bool kvm_vmi_any_open(struct kvm_vmi *vmi, gfn_t first, gfn_t last);
 
 /* ---- step.c ---- */
 
@@ -243,10 +255,10 @@ bool kvm_vmi_next_speaker(struct kvm_vcpu *vcpu, unsigned int layer,
 
 /* ---- exit.c ---- */
 
-void kvm_vmi_answer(struct kvm_vcpu *vcpu, const struct kvm_vmi_speaker *s, gpa_t gpa,
-		    u32 denied, bool walk);
-bool kvm_vmi_answered(struct kvm_vcpu *vcpu, const struct kvm_vmi_speaker *s, gpa_t gpa,
-		      u32 denied);
+void kvm_vmi_answer(struct kvm_vcpu *vcpu, const struct kvm_vmi_speaker *s, u32 kind,
+		    gpa_t gpa, u32 denied);
+bool kvm_vmi_answered(struct kvm_vcpu *vcpu, const struct kvm_vmi_speaker *s, u32 kind,
+		      gpa_t gpa, u32 denied);
 bool kvm_vmi_walk_answered(struct kvm_vcpu *vcpu, const struct kvm_vmi_speaker *s);
 bool kvm_vmi_may_exit(struct kvm_vcpu *vcpu, const struct kvm_vmi_violation *v);
 void kvm_vmi_prepare_exit(struct kvm_vcpu *vcpu, const struct kvm_vmi_violation *v,

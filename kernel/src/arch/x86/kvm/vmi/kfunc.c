@@ -108,13 +108,15 @@ __bpf_kfunc int bpf_kvm_vmi_caps(struct kvm_vmi_caps *caps)
 		caps->features |= KVM_VMI_CAP_TDP;
 	if (tdp_mmu_enabled)
 		caps->features |= KVM_VMI_CAP_TDP_MMU;
-	caps->features |= kvm_vmi_exec_features();
+	caps->features |= kvm_vmi_rights_features();
 	caps->verdicts = BIT(KVM_VMI_DENY) | BIT(KVM_VMI_ALLOW) | BIT(KVM_VMI_SKIP) |
 			 BIT(KVM_VMI_KILL) | BIT(KVM_VMI_EXIT);
 	caps->kinds = BIT(KVM_VMI_WRITE) | BIT(KVM_VMI_WALK) | BIT(KVM_VMI_KVM) |
 		      BIT(KVM_VMI_UNEMULATABLE);
 	if (caps->features & KVM_VMI_CAP_EXEC)
 		caps->kinds |= BIT(KVM_VMI_FETCH);
+	if (caps->features & KVM_VMI_CAP_READ)
+		caps->kinds |= BIT(KVM_VMI_READ);
 	if (kvm_x86_ops.name && !strcmp(kvm_x86_ops.name, "kvm_intel"))
 		caps->vendor = KVM_VMI_VENDOR_INTEL;
 	else if (kvm_x86_ops.name && !strcmp(kvm_x86_ops.name, "kvm_amd"))

@@ -506,7 +506,7 @@ void kvm_vmi_map_init(struct kvm_vmi *vmi)
 	}
 	mt_init_flags(&vmi->aliases, KVM_VMI_TREE_FLAGS);
 	mt_set_external_lock(&vmi->aliases, &vmi->lock);
-	/* A vCPU begins with 0: it knows of no gap. */
+	/* A vCPU begins with 0: it knows of no run. */
 	vmi->map_seq = 2;
 }
 

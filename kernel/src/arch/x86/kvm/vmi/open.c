@@ -15,10 +15,23 @@
 
 #define KVM_VMI_OPEN_TIME	HZ
 
-/* Of an entry, by bit of KVM_VMI_OPEN_*: what is open. */
-static const xa_mark_t kvm_vmi_open_marks[] = { XA_MARK_0, XA_MARK_1, XA_MARK_2 };
+/* An entry: until when, in jiffies without their upper bits, and what, KVM_VMI_OPEN_*. */
+#define KVM_VMI_OPEN_UNTIL_BITS	(BITS_PER_LONG - 1 - KVM_VMI_OPEN_BITS)
+#define KVM_VMI_OPEN_WHAT	GENMASK(KVM_VMI_OPEN_BITS - 1, 0)
 
-static_assert(BIT(ARRAY_SIZE(kvm_vmi_open_marks)) == KVM_VMI_OPEN_ANY + 1);
+static void *kvm_vmi_open_entry(unsigned long until, unsigned int what)
+{
+	until &= GENMASK(KVM_VMI_OPEN_UNTIL_BITS - 1, 0);
+	return xa_mk_value(until << KVM_VMI_OPEN_BITS | what);
+}
+
+/* Jiffies until it ends, 0 or less if that has come. */
+static long kvm_vmi_open_left(void *entry)
+{
+	unsigned long until = xa_to_value(entry) >> KVM_VMI_OPEN_BITS;
+
+	return sign_extend64(until - jiffies, KVM_VMI_OPEN_UNTIL_BITS - 1);
+}
 
 static void kvm_vmi_open_fn(struct work_struct *work)
 {
@@ -33,8 +46,7 @@ static void kvm_vmi_open_fn(struct work_struct *work)
 	/* Nothing is mapped with a right that is about to go, nor are huge pages made of it. */
 	kvm_vmi_bracket_start(kvm, 0, U64_MAX);
 	xa_for_each(&vmi->open, gfn, entry) {
-		/* Jiffies without their top bit, as a value holds them. */
-		long left = (long)((xa_to_value(entry) - jiffies) << 1) >> 1;
+		long left = kvm_vmi_open_left(entry);
 
 		if (left > 0) {
 			next = next ? min_t(unsigned long, next, left) : left;
@@ -73,28 +85,35 @@ void kvm_vmi_close_pages(struct kvm_vmi *vmi, gfn_t first, gfn_t last)
 /* Open @gfn for @what; its deadline becomes that of all that is open of it. */
 static bool kvm_vmi_do_open(struct kvm_vmi *vmi, gfn_t gfn, unsigned int what)
 {
-	unsigned long until = (jiffies + KVM_VMI_OPEN_TIME) & LONG_MAX;
-	unsigned int i;
 	bool done;
 
 	lockdep_assert_held(&vmi->lock);
 	/* Else a huge page could become writable with this one frame's right. */
 	kvm_vmi_bracket_start(vmi->kvm, gfn, gfn);
-	done = !xa_err(xa_store(&vmi->open, gfn, xa_mk_value(until), GFP_KERNEL_ACCOUNT));
-	if (done) {
-		for (i = 0; i < ARRAY_SIZE(kvm_vmi_open_marks); i++)
-			if (what & BIT(i))
-				xa_set_mark(&vmi->open, gfn, kvm_vmi_open_marks[i]);
+	what |= kvm_vmi_opened(vmi, gfn);
+	done = !xa_err(xa_store(&vmi->open, gfn,
+				kvm_vmi_open_entry(jiffies + KVM_VMI_OPEN_TIME, what),
+				GFP_KERNEL_ACCOUNT));
+	if (done)
 		kvm_vmi_zap_run(vmi, gfn, gfn, false);
-	}
 	kvm_vmi_bracket_end(vmi->kvm);
 	return done;
 }
 
+/* Would a layer's rules, as they are now, let all of the frame be open for @what? */
+static bool kvm_vmi_lets_open(struct kvm_vmi *vmi, unsigned int layer, gfn_t gfn,
+			      unsigned int what, u32 legal)
+{
+	/* What is open for writes can be read. */
+	return (what == KVM_VMI_OPEN_READ || kvm_vmi_lets_frame(vmi, layer, gfn, 0, legal)) &&
+	       kvm_vmi_lets_frame(vmi, layer, gfn, KVM_VMI_RIGHT_READ, legal);
+}
+
 /**
- * kvm_vmi_open_page - suspend the write protection of a frame for a second
+ * kvm_vmi_open_page - suspend the protection of a frame for a second
  * @vmi: the VM
  * @gfn: the frame
+ * @what: from writes, %KVM_VMI_OPEN_WRITE, or from reads, %KVM_VMI_OPEN_READ
  * @legal: verdicts that could be carried out, bits of &enum kvm_vmi_verdict
  * @layer: whose rule asks for it
  *
@@ -103,7 +122,8 @@ static bool kvm_vmi_do_open(struct kvm_vmi *vmi, gfn_t gfn, unsigned int what)
  * without memory; %KVM_VMI_ALLOW if only a later layer objects, which is to be asked.
  * But for the first nothing has changed.
  */
-u32 kvm_vmi_open_page(struct kvm_vmi *vmi, gfn_t gfn, u32 legal, unsigned int layer)
+u32 kvm_vmi_open_page(struct kvm_vmi *vmi, gfn_t gfn, unsigned int what, u32 legal,
+		      unsigned int layer)
 {
 	bool done, later = false;
 	unsigned int l;
@@ -111,12 +131,12 @@ u32 kvm_vmi_open_page(struct kvm_vmi *vmi, gfn_t gfn, u32 legal, unsigned int la
 	mutex_lock(&vmi->lock);
 	done = true;
 	for (l = 0; l < KVM_VMI_NR_LAYERS && done; l++) {
-		/* The whole frame opens, so all rules must let it, as they are now. */
-		done = kvm_vmi_lets_frame(vmi, l, gfn, legal);
+		/* The whole frame opens, so all rules must let it. */
+		done = kvm_vmi_lets_open(vmi, l, gfn, what, legal);
 		later = !done && l > layer;
 	}
 	if (done)
-		done = kvm_vmi_do_open(vmi, gfn, KVM_VMI_OPEN_WRITE);
+		done = kvm_vmi_do_open(vmi, gfn, what);
 	mutex_unlock(&vmi->lock);
 
 	if (done)
@@ -148,20 +168,24 @@ int kvm_vmi_open_fetch(struct kvm_vmi *vmi, gfn_t gfn, unsigned int what, u64 ch
 	return r;
 }
 
-/* Is one of these frames open for any of @what, KVM_VMI_OPEN_*?  Any context. */
-bool kvm_vmi_is_open(struct kvm_vmi *vmi, gfn_t first, gfn_t last, unsigned int what)
+/* What a frame is open for: KVM_VMI_OPEN_*.  Any context. */
+unsigned int kvm_vmi_opened(struct kvm_vmi *vmi, gfn_t gfn)
 {
-	unsigned int i;
+	void *entry;
 
 	if (likely(xa_empty(&vmi->open)))
-		return false;
-	for (i = 0; i < ARRAY_SIZE(kvm_vmi_open_marks); i++) {
-		unsigned long index = first;
+		return 0;
+	entry = xa_load(&vmi->open, gfn);
+	return entry ? xa_to_value(entry) & KVM_VMI_OPEN_WHAT : 0;
+}
 
-		if (what & BIT(i) && xa_find(&vmi->open, &index, last, kvm_vmi_open_marks[i]))
-			return true;
-	}
-	return false;
+/* Is one of these frames open for anything?  Any context. */
+bool kvm_vmi_any_open(struct kvm_vmi *vmi, gfn_t first, gfn_t last)
+{
+	unsigned long index = first;
+
+	return unlikely(!xa_empty(&vmi->open)) &&
+	       xa_find(&vmi->open, &index, last, XA_PRESENT);
 }
 
 void kvm_vmi_open_init(struct kvm_vmi *vmi)

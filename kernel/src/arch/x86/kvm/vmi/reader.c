@@ -3,9 +3,10 @@
  * KVM virtual machine introspection: the access map's one reader, which merges
  * rules, layers and aliases.
  *
- * Most of a guest lies in gaps between what is claimed.  A vCPU remembers the one
- * it was last in, and the sequence number of the map tells whether it still is:
- * then nothing need be looked up.
+ * Most of a guest lies in long runs of frames that are all alike: that no rule claims, or
+ * that one does whose rights are of whole pages.  A vCPU remembers the one it was last in,
+ * and the sequence number of the map tells whether it still is: then nothing need be looked
+ * up.
  */
 #include "mmu.h"
 #include "mmu/mmu_internal.h"
@@ -66,21 +67,23 @@ u32 kvm_vmi_layers_map(struct kvm_vmi *vmi, gfn_t gfn)
 struct kvm_vmi_access kvm_vmi_access(struct kvm_vmi *vmi, gfn_t gfn)
 {
 	struct kvm_vmi_access access = KVM_VMI_ACCESS_ALL;
+	unsigned int open;
 
 	rcu_read_lock();
 	kvm_vmi_merge_layers(vmi, gfn, &access);
 	kvm_vmi_walk_aliases(vmi, gfn, kvm_vmi_merge_layers, &access);
 	rcu_read_unlock();
 
-	if (unlikely(access.write != KVM_VMI_WRITE_ALL) &&
-	    kvm_vmi_is_open(vmi, gfn, gfn, KVM_VMI_OPEN_WRITE))
+	open = likely(kvm_vmi_is_all(access)) ? 0 : kvm_vmi_opened(vmi, gfn);
+	if (open & KVM_VMI_OPEN_WRITE)
 		access.write = KVM_VMI_WRITE_ALL;
-	if (unlikely(access.rights != KVM_VMI_RIGHT_ALL)) {
-		if (kvm_vmi_is_open(vmi, gfn, gfn, KVM_VMI_OPEN_KERNEL))
-			access.rights |= KVM_VMI_RIGHT_EXEC_KERNEL;
-		if (kvm_vmi_is_open(vmi, gfn, gfn, KVM_VMI_OPEN_USER))
-			access.rights |= KVM_VMI_RIGHT_EXEC_USER;
-	}
+	/* Nothing can be writable and not readable. */
+	if (open & (KVM_VMI_OPEN_READ | KVM_VMI_OPEN_WRITE))
+		access.rights |= KVM_VMI_RIGHT_READ;
+	if (open & KVM_VMI_OPEN_KERNEL)
+		access.rights |= KVM_VMI_RIGHT_EXEC_KERNEL;
+	if (open & KVM_VMI_OPEN_USER)
+		access.rights |= KVM_VMI_RIGHT_EXEC_USER;
 	return access;
 }
 
@@ -90,39 +93,61 @@ u32 kvm_vmi_write_map(struct kvm_vmi *vmi, gfn_t gfn)
 	return kvm_vmi_access(vmi, gfn).write;
 }
 
+/* Has the frame all of these KVM_VMI_RIGHT_*?  As kvm_vmi_access(). */
+bool kvm_vmi_lets(struct kvm_vmi *vmi, gfn_t gfn, u32 right)
+{
+	return !(~kvm_vmi_access(vmi, gfn).rights & right);
+}
+
+/* What a tree has for @gfn; @run shrinks to the frames for which it has the same.  RCU. */
+static void *kvm_vmi_find_entry(struct maple_tree *tree, gfn_t gfn, struct kvm_vmi_run *run)
+{
+	struct ma_state mas;
+	void *entry;
+
+	if (mtree_empty(tree))
+		return NULL;
+	mas_init(&mas, tree, gfn);
+	entry = mas_walk(&mas);
+	run->first = max(run->first, mas.index);
+	run->last = min(run->last, mas.last);
+	return entry;
+}
+
 /**
- * kvm_vmi_find_gap - the frames around @gfn that no rule claims and none shares
+ * kvm_vmi_find_run - the frames around @gfn that may be written, with the same rights
  * @vmi: the VM
  * @gfn: the frame
- * @ret: filled if it is such a frame, and if the map is not being changed
+ * @ret: filled if it is such a frame, which no other frame shares, and the map is not being
+ *	changed
  *
  * Context: any
  */
-bool kvm_vmi_find_gap(struct kvm_vmi *vmi, gfn_t gfn, struct kvm_vmi_gap *ret)
+bool kvm_vmi_find_run(struct kvm_vmi *vmi, gfn_t gfn, struct kvm_vmi_run *ret)
 {
-	struct maple_tree *trees[KVM_VMI_NR_LAYERS + 1] = { &vmi->aliases };
 	/* Pairs with kvm_vmi_map_seq_inc(): whoever reads it sees the maps as of then. */
-	struct kvm_vmi_gap gap = { 0, ULONG_MAX, smp_load_acquire(&vmi->map_seq) };
-	unsigned int i;
+	struct kvm_vmi_run run = { 0, ULONG_MAX, smp_load_acquire(&vmi->map_seq) };
+	struct kvm_vmi_access access = KVM_VMI_ACCESS_ALL;
+	unsigned int l;
+	void *entry;
 
-	if (gap.seq & 1)
+	if (run.seq & 1)
 		return false;
-	for (i = 0; i < KVM_VMI_NR_LAYERS; i++)
-		trees[i + 1] = &vmi->layers[i].map;
 
 	guard(rcu)();
-	for (i = 0; i < ARRAY_SIZE(trees); i++) {
-		struct ma_state mas;
-
-		if (mtree_empty(trees[i]))
-			continue;
-		mas_init(&mas, trees[i], gfn);
-		if (mas_walk(&mas))
-			return false;
-		gap.first = max(gap.first, mas.index);
-		gap.last = min(gap.last, mas.last);
+	if (kvm_vmi_find_entry(&vmi->aliases, gfn, &run))
+		return false;
+	for (l = 0; l < KVM_VMI_NR_LAYERS; l++) {
+		entry = kvm_vmi_find_entry(&vmi->layers[l].map, gfn, &run);
+		if (entry)
+			kvm_vmi_merge_run(&vmi->layers[l], entry, &access);
 	}
-	*ret = gap;
+	/* What is open is as if it were claimed by nobody, but alone. */
+	if (access.write != KVM_VMI_WRITE_ALL ||
+	    (access.rights != KVM_VMI_RIGHT_ALL && kvm_vmi_any_open(vmi, run.first, run.last)))
+		return false;
+	run.rights = access.rights;
+	*ret = run;
 	return true;
 }
 
@@ -140,15 +165,17 @@ bool kvm_vmi_find_gap(struct kvm_vmi *vmi, gfn_t gfn, struct kvm_vmi_gap *ret)
 unsigned int kvm_vmi_restrict(struct kvm_vcpu *vcpu, union kvm_mmu_page_role role, gfn_t gfn,
 			      unsigned int access, bool *ret_may_write)
 {
+	struct kvm_vmi_run *run = &vcpu->arch.vmi.data;
 	struct kvm_vmi *vmi = vcpu->kvm->arch.vmi;
 	struct kvm_vmi_access may;
 
 	lockdep_assert_held(&vcpu->kvm->mmu_lock);
 	*ret_may_write = true;
-	if (kvm_vmi_find_gap(vmi, gfn, &vcpu->arch.vmi.gap))
-		return access;
+	if (kvm_vmi_in_run(vmi, run, gfn, gfn) || kvm_vmi_find_run(vmi, gfn, run))
+		return kvm_vmi_restrict_rights(role, run->rights, access);
 	may = kvm_vmi_access(vmi, gfn);
-	if (may.write != KVM_VMI_WRITE_ALL && !kvm_vmi_step_may_write(vcpu, gfn)) {
+	if (may.write != KVM_VMI_WRITE_ALL &&
+	    !(may.rights & KVM_VMI_RIGHT_READ && kvm_vmi_step_may_write(vcpu, gfn))) {
 		*ret_may_write = false;
 		access &= ~ACC_WRITE_MASK;
 	}
@@ -213,7 +240,7 @@ static bool kvm_vmi_hugepage_allowed(struct kvm_vmi *vmi, gfn_t first, gfn_t las
 			  kvm_vmi_uniform(&vmi->layers[l], first, last);
 	if (allowed)
 		allowed = !kvm_vmi_has_alias(vmi, first, last) &&
-			  !kvm_vmi_is_open(vmi, first, last, KVM_VMI_OPEN_ANY) &&
+			  !kvm_vmi_any_open(vmi, first, last) &&
 			  !kvm_vmi_is_stepped(vmi, first, last);
 	rcu_read_unlock();
 	return allowed;
@@ -232,8 +259,8 @@ int __kvm_vmi_max_level(struct kvm *kvm, const struct kvm_page_fault *fault, gfn
 		gfn_t first = gfn_round_for_level(gfn, level);
 		gfn_t last = first + KVM_PAGES_PER_HPAGE(level) - 1;
 
-		if (fault && fault->vmi_gap &&
-		    kvm_vmi_in_gap(vmi, fault->vmi_gap, first, last))
+		if (fault && fault->vmi_run &&
+		    kvm_vmi_in_run(vmi, fault->vmi_run, first, last))
 			break;
 		if (kvm_vmi_hugepage_allowed(vmi, first, last))
 			break;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * KVM virtual machine introspection: who may execute a page.
+ * KVM virtual machine introspection: who may execute a page, and whether it may be read.
  *
  * What can be said depends on the CPU.  Intel's EPT has one execute bit, or with
  * mode-based execute control (SDM vol. 3, 30.3.2) one for supervisor-mode and one for
@@ -23,8 +23,12 @@
 bool kvm_vmi_splits_exec __read_mostly;
 EXPORT_SYMBOL_FOR_KVM_INTERNAL(kvm_vmi_splits_exec);
 
-/* What can be said about execution on this host: KVM_VMI_CAP_EXEC, _EXEC_USER, _EXEC_KERNEL. */
-u64 kvm_vmi_exec_features(void)
+/* Does the CPU execute what cannot be read? */
+bool kvm_vmi_exec_only __read_mostly;
+EXPORT_SYMBOL_FOR_KVM_INTERNAL(kvm_vmi_exec_only);
+
+/* The rights that can be taken away on this host: KVM_VMI_CAP_READ, _EXEC, _EXEC_USER, ... */
+u64 kvm_vmi_rights_features(void)
 {
 	u64 features;
 
@@ -34,15 +38,17 @@ u64 kvm_vmi_exec_features(void)
 	if (READ_ONCE(kvm_vmi_splits_exec))
 		features |= shadow_nx_mask ? KVM_VMI_CAP_EXEC_USER :
 					     KVM_VMI_CAP_EXEC_USER | KVM_VMI_CAP_EXEC_KERNEL;
+	if (kvm_vmi_maps_exec_only())
+		features |= KVM_VMI_CAP_READ;
 	return features;
 }
 
 /* Does this CPU keep a guest from what these KVM_VMI_RIGHT_* deny? */
 bool kvm_vmi_can_enforce(u32 rights)
 {
-	u64 features = kvm_vmi_exec_features();
+	u64 features = kvm_vmi_rights_features();
 
-	if (!(rights & KVM_VMI_RIGHT_READ))
+	if (!(rights & KVM_VMI_RIGHT_READ) && !(features & KVM_VMI_CAP_READ))
 		return false;
 	switch (rights & KVM_VMI_RIGHT_EXEC) {
 	case KVM_VMI_RIGHT_EXEC:
@@ -66,6 +72,8 @@ static unsigned int kvm_vmi_restrict_ept(union kvm_mmu_page_role role, u32 right
 {
 	if (!role.cr4_smep && (rights & KVM_VMI_RIGHT_EXEC) != KVM_VMI_RIGHT_EXEC)
 		rights &= ~KVM_VMI_RIGHT_EXEC;
+	if (!(rights & KVM_VMI_RIGHT_READ))
+		access &= ~ACC_READ_MASK;
 	if (!(rights & KVM_VMI_RIGHT_EXEC_KERNEL))
 		access &= ~ACC_EXEC_MASK;
 	if (!(rights & KVM_VMI_RIGHT_EXEC_USER))
@@ -98,7 +106,7 @@ static unsigned int kvm_vmi_restrict_npt(union kvm_mmu_page_role role, u32 right
 unsigned int kvm_vmi_restrict_rights(union kvm_mmu_page_role role, u32 rights,
 				     unsigned int access)
 {
-	if (likely((rights & KVM_VMI_RIGHT_EXEC) == KVM_VMI_RIGHT_EXEC) || !tdp_enabled)
+	if (likely(rights == KVM_VMI_RIGHT_ALL) || !tdp_enabled)
 		return access;
 	return shadow_nx_mask ? kvm_vmi_restrict_npt(role, rights, access) :
 				kvm_vmi_restrict_ept(role, rights, access);
@@ -117,10 +125,14 @@ static u32 kvm_vmi_fetch_right(struct kvm_vcpu *vcpu, bool user)
 	return shadow_nx_mask ? KVM_VMI_RIGHT_EXEC : KVM_VMI_RIGHT_EXEC_KERNEL;
 }
 
-/* All that it takes for this fetch is permitted, or open. */
-static bool kvm_vmi_lets_fetch(struct kvm_vmi *vmi, gfn_t gfn, u32 right)
+/**
+ * kvm_vmi_fault_right - the right that a fault needs
+ * @vcpu: the vCPU, its own thread
+ * @fault: no write
+ */
+u32 kvm_vmi_fault_right(struct kvm_vcpu *vcpu, const struct kvm_page_fault *fault)
 {
-	return !(~kvm_vmi_access(vmi, gfn).rights & right);
+	return fault->exec ? kvm_vmi_fetch_right(vcpu, fault->user) : KVM_VMI_RIGHT_READ;
 }
 
 /**
@@ -138,9 +150,9 @@ bool kvm_vmi_may_fetch(struct kvm_vcpu *vcpu, const struct kvm_page_fault *fault
 
 	if (!kvm_vmi_look_right(vmi, fault->gfn, right, KVM_VMI_ACTION_FETCH,
 				&state->speaker) ||
-	    kvm_vmi_lets_fetch(vmi, fault->gfn, right))
+	    kvm_vmi_lets(vmi, fault->gfn, right))
 		return true;
-	state->fetch = right;
+	state->right = right;
 	state->fetch_user = fault->user;
 	return false;
 }
@@ -164,9 +176,9 @@ static u32 kvm_vmi_ask_fetch(struct kvm_vcpu *vcpu, struct kvm_vmi_violation *v,
 	}
 	if (!is_paging(vcpu))
 		v->flags |= KVM_VMI_V_NO_PAGING;
-	if (state->fetch & KVM_VMI_RIGHT_EXEC_KERNEL)
+	if (state->right & KVM_VMI_RIGHT_EXEC_KERNEL)
 		what |= KVM_VMI_OPEN_KERNEL;
-	if (state->fetch & KVM_VMI_RIGHT_EXEC_USER)
+	if (state->right & KVM_VMI_RIGHT_EXEC_USER)
 		what |= KVM_VMI_OPEN_USER;
 	verdict = kvm_vmi_raise(vcpu, v, &state->speaker);
 	if (verdict == KVM_VMI_ALLOW &&
@@ -190,7 +202,7 @@ int kvm_vmi_handle_fetch(struct kvm_vcpu *vcpu)
 	struct kvm_vmi *vmi = vcpu->kvm->arch.vmi;
 	struct kvm_vmi_violation v;
 
-	if (kvm_vmi_lets_fetch(vmi, gpa_to_gfn(state->gpa), state->fetch) ||
+	if (kvm_vmi_lets(vmi, gpa_to_gfn(state->gpa), state->right) ||
 	    kvm_vmi_must_wait(vcpu))
 		return 1;
 
@@ -225,7 +237,7 @@ static bool kvm_vmi_fetches_as_user(struct kvm_vcpu *vcpu, gva_t gva)
 
 /*
  * Each rule of a frame may be granted by itself, and rules may change while a program is asked;
- * not for ever, before the guest has its #GP.
+ * not for ever, before the guest has its #GP.  Only those of aliases can be more.
  */
 #define KVM_VMI_FETCH_TRIES	(KVM_VMI_NR_LAYERS * KVM_VMI_MAX_OWNERS)
 
@@ -233,6 +245,9 @@ static bool kvm_vmi_fetches_as_user(struct kvm_vcpu *vcpu, gva_t gva)
  * Mostly the CPU has fetched what is emulated.  Not if it could not walk the guest's tables,
  * which it cannot do where they are protected from writes; nor in real mode without
  * unrestricted guest.  An attacker must not have KVM execute what the CPU may not.
+ *
+ * An answer may end another vCPU's step, which is tried again, as an instruction cannot wait
+ * for it here.
  */
 bool __kvm_vmi_refuses_fetch(struct kvm_vcpu *vcpu, gva_t gva, gpa_t gpa,
 			     struct x86_exception *exception)
@@ -241,31 +256,38 @@ bool __kvm_vmi_refuses_fetch(struct kvm_vcpu *vcpu, gva_t gva, gpa_t gpa,
 	struct kvm_vmi *vmi = vcpu->kvm->arch.vmi;
 	gfn_t gfn = gpa_to_gfn(gpa);
 	struct kvm_vmi_violation v;
+	u8 right, was = state->right;
 	unsigned int i;
+	u32 verdict;
 	bool user;
-	u32 right;
 
-	if (kvm_vmi_in_gap(vmi, &state->code, gfn, gfn) || !tdp_enabled ||
-	    state->fetches == KVM_VMI_FETCHES_TO_SKIP ||
-	    kvm_vmi_find_gap(vmi, gfn, &state->code) ||
-	    kvm_vmi_lets_fetch(vmi, gfn, KVM_VMI_RIGHT_EXEC))
+	if ((kvm_vmi_in_run(vmi, &state->code, gfn, gfn) ||
+	     kvm_vmi_find_run(vmi, gfn, &state->code)) &&
+	    !(~state->code.rights & KVM_VMI_RIGHT_EXEC))
+		return false;
+	if (!tdp_enabled || state->fetches == KVM_VMI_FETCHES_TO_SKIP ||
+	    kvm_vmi_lets(vmi, gfn, KVM_VMI_RIGHT_EXEC))
 		return false;
 	user = kvm_vmi_fetches_as_user(vcpu, gva);
 	right = kvm_vmi_fetch_right(vcpu, user);
 	for (i = 0; ; i++) {
-		if (kvm_vmi_lets_fetch(vmi, gfn, right) ||
+		if (kvm_vmi_lets(vmi, gfn, right) ||
 		    !kvm_vmi_look_right(vmi, gfn, right, KVM_VMI_ACTION_FETCH, &state->speaker))
 			return false;
-		if (state->fetches == KVM_VMI_FETCHES_TO_LOOK || i == KVM_VMI_FETCH_TRIES)
+		/* Without memory there is nothing to ask about. */
+		if (state->fetches == KVM_VMI_FETCHES_TO_LOOK || i == KVM_VMI_FETCH_TRIES ||
+		    kvm_is_error_hva(kvm_vcpu_gfn_to_hva_prot(vcpu, gfn, NULL)))
 			break;
-		state->fetch = right;
 		kvm_vmi_describe(vcpu, &v, KVM_VMI_FETCH, gpa);
 		v.gva = gva;
 		v.flags |= KVM_VMI_V_GVA | KVM_VMI_V_EMULATED;
-		if (kvm_vmi_ask_fetch(vcpu, &v, user) != KVM_VMI_ALLOW)
+		state->right = right;
+		verdict = kvm_vmi_ask_fetch(vcpu, &v, user);
+		state->right = was;
+		if (verdict != KVM_VMI_ALLOW)
 			break;
 	}
-	/* As kvm_vmi_deny() has it for an instruction. */
+	/* As kvm_vmi_deny() has it; who emulates may make of it what it does of such a fault. */
 	*exception = (struct x86_exception){ .vector = GP_VECTOR, .error_code_valid = true };
 	return true;
 }

@@ -383,18 +383,27 @@ bool kvm_vmi_look_right(struct kvm_vmi *vmi, gfn_t gfn, u32 right, unsigned int 
 }
 
 /**
- * kvm_vmi_lets_frame - would the rules of a layer let all of a frame be written?
+ * kvm_vmi_lets_frame - would the rules of a layer let all of a frame be written, or read?
  * @vmi: the VM, with kvm->srcu held for its aliases
  * @layer: &enum kvm_vmi_layer_id
  * @gfn: the frame
+ * @right: %KVM_VMI_RIGHT_READ, or 0: be written
  * @legal: verdicts that can be carried out, bits of &enum kvm_vmi_verdict
  *
  * By what each comes to in the end: a strict action that cannot be done may have a
  * mild default.
  */
-bool kvm_vmi_lets_frame(struct kvm_vmi *vmi, unsigned int layer, gfn_t gfn, u32 legal)
+bool kvm_vmi_lets_frame(struct kvm_vmi *vmi, unsigned int layer, gfn_t gfn, u32 right,
+			u32 legal)
 {
-	struct kvm_vmi_search search = { layer, layer, KVM_VMI_WRITE_ALL, legal };
+	struct kvm_vmi_search search = {
+		.first_layer = layer,
+		.last_layer = layer,
+		.mask = right ? 0 : KVM_VMI_WRITE_ALL,
+		.right = right,
+		.kind = right ? KVM_VMI_ACTION_READ : KVM_VMI_ACTION_WRITE,
+		.legal = legal,
+	};
 	struct kvm_vmi_speaker s;
 
 	kvm_vmi_search(vmi, gfn, &search, &s);

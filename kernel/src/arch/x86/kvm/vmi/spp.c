@@ -391,7 +391,7 @@ int kvm_vmi_handle_spp(struct kvm_vcpu *vcpu, gpa_t gpa, bool miss)
 	kvm_vmi_look(vmi, gpa_to_gfn(gpa), kvm_vmi_subpages(offset_in_page(gpa), 1),
 		     &state->speaker);
 	state->gpa = gpa;
-	state->fetch = 0;
+	state->right = 0;
 	state->error_code = PFERR_GUEST_FINAL_MASK | PFERR_PRESENT_MASK | PFERR_WRITE_MASK;
 	return kvm_vmi_handle_fault(vcpu, gpa, NULL, 0);
 }

@@ -76,6 +76,10 @@ bool kvm_vmi_can_step(struct kvm_vcpu *vcpu)
 	/* What is to be raised first could itself be what writes. */
 	if (kvm_is_exception_pending(vcpu) || current->mm != vcpu->kvm->mm)
 		return false;
+	/* What is writable is readable: nobody could tell what it reads. */
+	if (!kvm_vmi_lets(vcpu->kvm->arch.vmi, gpa_to_gfn(vcpu->arch.vmi.gpa),
+			  KVM_VMI_RIGHT_READ))
+		return false;
 	switch (kvm_x86_call(step_cap)(vcpu)) {
 	case KVM_VMI_STEP_ALL:
 		return true;
@@ -125,7 +129,7 @@ bool kvm_vmi_may_begin_step(struct kvm_vcpu *vcpu, gpa_t gpa)
 		if (!s.rule || (walk && s.flags & KVM_VMI_RULE_PAGE_TABLE))
 			continue;
 		if (walk ? !kvm_vmi_walk_answered(vcpu, &s) :
-			   !kvm_vmi_answered(vcpu, &s, gpa, first))
+			   !kvm_vmi_answered(vcpu, &s, KVM_VMI_WRITE, gpa, first))
 			return false;
 		kvm_vmi_grant_step(vcpu, &s);
 		vcpu->arch.vmi.step.grant[l].denied = first;

@@ -57,6 +57,9 @@ static u32 kvm_vmi_legal(struct kvm_vcpu *vcpu, const struct kvm_vmi_violation *
 
 	if (kvm_vmi_may_exit(vcpu, v))
 		legal |= BIT(KVM_VMI_EXIT);
+	/* The delivery of an event that reads a page can only be had with it open. */
+	if (v->kind == KVM_VMI_READ && v->flags & KVM_VMI_V_VECTORING)
+		return legal;
 	if ((v->flags & KVM_VMI_V_VECTORING && v->kind != KVM_VMI_FETCH) ||
 	    v->kind == KVM_VMI_UNEMULATABLE)
 		return kvm_vmi_can_step(vcpu) ? legal | BIT(KVM_VMI_ALLOW) : legal;
@@ -93,13 +96,17 @@ u32 kvm_vmi_outcome(u32 verdict)
  * Programs are asked about the rules they can see: not about those of the VMM.
  * Return: %KVM_VMI_DENY, _ALLOW (as far as this layer is concerned), _SKIP, _KILL (the
  * VM is dead already), _EXIT (kvm_vmi_leave() is prepared), or %KVM_VMI_OPENED (the
- * page is writable for a second: let the CPU try again)
+ * page is open for a second: let the CPU try again)
  */
 u32 kvm_vmi_raise(struct kvm_vcpu *vcpu, struct kvm_vmi_violation *v,
 		  const struct kvm_vmi_speaker *s)
 {
 	struct kvm_vmi *vmi = vcpu->kvm->arch.vmi;
 	u32 answer = KVM_VMI_DEFAULT, counters = BIT(KVM_VMI_COUNT_VIOLATIONS), verdict;
+	bool read = v->kind == KVM_VMI_READ ||
+		    (v->kind == KVM_VMI_UNEMULATABLE &&
+		     vcpu->arch.vmi.right == KVM_VMI_RIGHT_READ);
+	unsigned int what = read ? KVM_VMI_OPEN_READ : KVM_VMI_OPEN_WRITE;
 
 	v->seq = atomic64_inc_return(&vmi->violations[s->layer]);
 	if (s->layer == KVM_VMI_LAYER_VMM)
@@ -151,7 +158,7 @@ u32 kvm_vmi_raise(struct kvm_vcpu *vcpu, struct kvm_vmi_violation *v,
 
 	/* Only a rule can ask for what KVM cannot emulate: its page opens instead. */
 	if (!(v->legal & BIT(verdict)))
-		verdict = kvm_vmi_open_page(vmi, gpa_to_gfn(v->gpa), v->legal, s->layer);
+		verdict = kvm_vmi_open_page(vmi, gpa_to_gfn(v->gpa), what, v->legal, s->layer);
 
 	kvm_vmi_count(vmi, s, counters | kvm_vmi_outcome(verdict));
 	trace_kvm_vmi_violation(vcpu->kvm, vmi->id, v, verdict);
@@ -209,6 +216,9 @@ void kvm_vmi_deny(struct kvm_vcpu *vcpu)
  */
 int kvm_vmi_unemulatable(struct kvm_vcpu *vcpu, gpa_t gpa, bool insn)
 {
+	if (vcpu->arch.vmi.right == KVM_VMI_RIGHT_READ)
+		return kvm_vmi_unreadable(vcpu, gpa);
+
 	if (insn && kvm_vmi_can_step(vcpu) && kvm_vmi_may_begin_step(vcpu, gpa) &&
 	    kvm_vmi_step(vcpu, gpa))
 		return 1;
@@ -258,10 +268,19 @@ int kvm_vmi_unemulatable_from(struct kvm_vcpu *vcpu, gpa_t gpa, unsigned int lay
 
 	/* If the rules have just gone, the CPU can do it now. */
 	if (can && asked && !kvm_vmi_step(vcpu, gpa) &&
-	    kvm_vmi_open_page(vmi, gpa_to_gfn(gpa), BIT(KVM_VMI_DENY) | BIT(KVM_VMI_KILL),
+	    kvm_vmi_open_page(vmi, gpa_to_gfn(gpa), KVM_VMI_OPEN_WRITE,
+			      BIT(KVM_VMI_DENY) | BIT(KVM_VMI_KILL),
 			      KVM_VMI_NR_LAYERS - 1) != KVM_VMI_OPENED)
 		kvm_vmi_deny(vcpu);
 	return 1;
+}
+
+/* What may be written may be read. */
+static bool kvm_vmi_run_lets(struct kvm_vcpu *vcpu, const struct kvm_vmi_run *run,
+			     const struct kvm_page_fault *fault)
+{
+	return fault->write || run->rights == KVM_VMI_RIGHT_ALL ||
+	       !(~run->rights & kvm_vmi_fault_right(vcpu, fault));
 }
 
 int __kvm_vmi_page_fault(struct kvm_vcpu *vcpu, struct kvm_page_fault *fault)
@@ -271,7 +290,7 @@ int __kvm_vmi_page_fault(struct kvm_vcpu *vcpu, struct kvm_page_fault *fault)
 
 	/* Writes to no memory, or to read-only memory, are the VMM's to see. */
 	if (fault->rsvd || !fault->slot || fault->slot->flags & KVM_MEMSLOT_INVALID ||
-	    (fault->slot->flags & KVM_MEM_READONLY && !fault->exec))
+	    (fault->slot->flags & KVM_MEM_READONLY && fault->write))
 		return RET_PF_CONTINUE;
 	if (unlikely(state->step.on) && !fault->prefetch) {
 		if (kvm_vmi_step_fault(vcpu, fault))
@@ -280,30 +299,30 @@ int __kvm_vmi_page_fault(struct kvm_vcpu *vcpu, struct kvm_page_fault *fault)
 			return RET_PF_RETRY;
 	}
 	/* Reads too make SPTEs that may be writable. */
-	fault->vmi_gap = &state->gap;
-	if (kvm_vmi_in_gap(vmi, &state->gap, fault->gfn, fault->gfn))
+	fault->vmi_run = &state->data;
+	if (kvm_vmi_in_run(vmi, &state->data, fault->gfn, fault->gfn) &&
+	    kvm_vmi_run_lets(vcpu, &state->data, fault))
 		return RET_PF_CONTINUE;
 	if (!fault->write) {
-		if (!fault->exec || kvm_vmi_may_fetch(vcpu, fault)) {
-			kvm_vmi_find_gap(vmi, fault->gfn, &state->gap);
+		/* For nobody yet it is mapped without that right. */
+		if (fault->prefetch || (fault->exec ? kvm_vmi_may_fetch(vcpu, fault) :
+						      kvm_vmi_may_read(vcpu, fault))) {
+			kvm_vmi_find_run(vmi, fault->gfn, &state->data);
 			return RET_PF_CONTINUE;
 		}
-		/* It is mapped without that right. */
-		if (fault->prefetch)
-			return RET_PF_CONTINUE;
 		state->gpa = gfn_to_gpa(fault->gfn) | offset_in_page(fault->addr);
 		state->error_code = fault->error_code;
 		return RET_PF_VMI;
 	}
-	state->fetch = 0;
 	if (kvm_vmi_look(vmi, fault->gfn, kvm_vmi_subpages(offset_in_page(fault->addr), 1),
 			 &state->speaker) == KVM_VMI_WRITE_ALL ||
-	    kvm_vmi_is_open(vmi, fault->gfn, fault->gfn, KVM_VMI_OPEN_WRITE)) {
-		kvm_vmi_find_gap(vmi, fault->gfn, &state->gap);
+	    kvm_vmi_opened(vmi, fault->gfn) & KVM_VMI_OPEN_WRITE) {
+		kvm_vmi_find_run(vmi, fault->gfn, &state->data);
 		return RET_PF_CONTINUE;
 	}
 	if (fault->prefetch)
 		return RET_PF_WRITE_PROTECTED;
+	state->right = 0;
 	state->gpa = gfn_to_gpa(fault->gfn) | offset_in_page(fault->addr);
 	state->error_code = fault->error_code;
 	if (!state->speaker.rule && kvm_vmi_spp_can_check(vcpu, fault)) {
@@ -392,7 +411,7 @@ int kvm_vmi_settle(struct kvm_vcpu *vcpu, const struct kvm_vmi_speaker *first, v
 		state->exit.denied = first_subpage;
 		switch (kvm_vmi_raise(vcpu, &v, &s)) {
 		case KVM_VMI_ALLOW:
-			kvm_vmi_answer(vcpu, &s, state->gpa, first_subpage, state->walk);
+			kvm_vmi_answer(vcpu, &s, v.kind, state->gpa, first_subpage);
 			break;
 		case KVM_VMI_SKIP:
 			return kvm_vmi_skip(vcpu);
@@ -445,11 +464,12 @@ int kvm_vmi_handle_fault(struct kvm_vcpu *vcpu, gpa_t cr2_or_gpa, void *insn, in
 	state->walk = state->error_code & PFERR_GUEST_PAGE_MASK;
 	state->cr2_or_gpa = cr2_or_gpa;
 
-	if (state->fetch) {
+	if (state->right) {
 		kvm_vmi_find_gva(vcpu, cr2_or_gpa);
-		return kvm_vmi_handle_fetch(vcpu);
+		return state->right == KVM_VMI_RIGHT_READ ?
+		       kvm_vmi_handle_read(vcpu, insn, insn_len) : kvm_vmi_handle_fetch(vcpu);
 	}
-	if (kvm_vmi_is_open(vmi, gfn, gfn, KVM_VMI_OPEN_WRITE) || kvm_vmi_must_wait(vcpu))
+	if (kvm_vmi_opened(vmi, gfn) & KVM_VMI_OPEN_WRITE || kvm_vmi_must_wait(vcpu))
 		return 1;
 	if (kvm_vmi_step_again(vcpu, state->gpa, state->walk) && kvm_vmi_step(vcpu, state->gpa))
 		return 1;

@@ -323,6 +323,8 @@ int kvm_vmi_get_subpages(struct kvm *kvm, struct kvm_subpage __user *arg);
 bool __kvm_vmi_begin_emulation(struct kvm_vcpu *vcpu);
 bool __kvm_vmi_refuses_fetch(struct kvm_vcpu *vcpu, gva_t gva, gpa_t gpa,
 			     struct x86_exception *exception);
+bool __kvm_vmi_refuses_read(struct kvm_vcpu *vcpu, gva_t gva, gpa_t gpa, unsigned int bytes,
+			    struct x86_exception *exception);
 bool __kvm_vmi_task_switch_denied(struct kvm_vcpu *vcpu);
 bool __kvm_vmi_emulation_failed(struct kvm_vcpu *vcpu, int emulation_type, int *ret);
 bool __kvm_vmi_emulated_exception(struct kvm_vcpu *vcpu, int *ret);
@@ -421,28 +423,42 @@ static __always_inline int kvm_vmi_page_fault(struct kvm_vcpu *vcpu,
 }
 
 /*
- * Are these frames known to lie in a gap of the map as it is?  With mmu_lock held
+ * Are these frames known to lie in that run of the map as it is?  With mmu_lock held
  * that stays so; without, whoever acts on it looks again before a SPTE is made.
  */
-static __always_inline bool kvm_vmi_in_gap(struct kvm_vmi *vmi, const struct kvm_vmi_gap *gap,
+static __always_inline bool kvm_vmi_in_run(struct kvm_vmi *vmi, const struct kvm_vmi_run *run,
 					   gfn_t first, gfn_t last)
 {
-	return gap->first <= first && last <= gap->last && gap->seq == READ_ONCE(vmi->map_seq);
+	return run->first <= first && last <= run->last && run->seq == READ_ONCE(vmi->map_seq);
 }
 
 extern bool kvm_vmi_splits_exec;
+extern bool kvm_vmi_exec_only;
 
-/* A vendor's module says what its CPU can, or goes. */
-static inline void kvm_vmi_set_splits_exec(bool can)
+/*
+ * A vendor's module says what its CPU can, or goes: tell fetches of user mode from those of
+ * the kernel, and execute what cannot be read.
+ */
+static inline void kvm_vmi_set_exec(bool splits, bool only)
 {
-	WRITE_ONCE(kvm_vmi_splits_exec, can);
+	WRITE_ONCE(kvm_vmi_splits_exec, splits);
+	WRITE_ONCE(kvm_vmi_exec_only, only);
+}
+
+/* Might the map have KVM make SPTEs that let a frame be executed and not be read? */
+static inline bool kvm_vmi_maps_exec_only(void)
+{
+	return READ_ONCE(kvm_vmi_exec_only);
 }
 
 /* Might the map restrict a SPTE that maps @gfn?  See kvm_vmi_restrict().  mmu_lock held. */
 static __always_inline bool kvm_vmi_may_restrict(struct kvm_vcpu *vcpu, gfn_t gfn)
 {
+	const struct kvm_vmi_run *run = &vcpu->arch.vmi.data;
+
 	return kvm_vmi_active(vcpu->kvm) &&
-	       !kvm_vmi_in_gap(vcpu->kvm->arch.vmi, &vcpu->arch.vmi.gap, gfn, gfn);
+	       !(run->rights == KVM_VMI_RIGHT_ALL &&
+		 kvm_vmi_in_run(vcpu->kvm->arch.vmi, run, gfn, gfn));
 }
 
 /* The ACC_* of @access that a SPTE may have which a huge one is split into. */
@@ -503,6 +519,15 @@ static __always_inline bool kvm_vmi_refuses_fetch(struct kvm_vcpu *vcpu, gva_t g
 						  struct x86_exception *exception)
 {
 	return kvm_vmi_active(vcpu->kvm) && __kvm_vmi_refuses_fetch(vcpu, gva, gpa, exception);
+}
+
+/* Is the guest not to have what the emulator has read?  @exception as above. */
+static __always_inline bool kvm_vmi_refuses_read(struct kvm_vcpu *vcpu, gva_t gva, gpa_t gpa,
+						 unsigned int bytes,
+						 struct x86_exception *exception)
+{
+	return kvm_vmi_active(vcpu->kvm) &&
+	       __kvm_vmi_refuses_read(vcpu, gva, gpa, bytes, exception);
 }
 
 /* What is being emulated reaches a device, or cannot begin again for another reason. */
@@ -601,6 +626,12 @@ static inline bool kvm_vmi_refuses_fetch(struct kvm_vcpu *vcpu, gva_t gva, gpa_t
 	return false;
 }
 
+static inline bool kvm_vmi_refuses_read(struct kvm_vcpu *vcpu, gva_t gva, gpa_t gpa,
+					unsigned int bytes, struct x86_exception *exception)
+{
+	return false;
+}
+
 static inline bool kvm_vmi_task_switch_denied(struct kvm_vcpu *vcpu) { return false; }
 static inline void kvm_vmi_exempt(struct kvm_vcpu *vcpu, bool exempt) {}
 static inline int kvm_vmi_admission(struct kvm_vcpu *vcpu) { return 0; }
@@ -634,7 +665,8 @@ static inline int kvm_vmi_handle_fault(struct kvm_vcpu *vcpu, gpa_t cr2_or_gpa, 
 }
 
 static inline bool kvm_vmi_may_restrict(struct kvm_vcpu *vcpu, gfn_t gfn) { return false; }
-static inline void kvm_vmi_set_splits_exec(bool can) {}
+static inline void kvm_vmi_set_exec(bool splits, bool only) {}
+static inline bool kvm_vmi_maps_exec_only(void) { return false; }
 
 static inline unsigned int kvm_vmi_restrict(struct kvm_vcpu *vcpu,
 					    union kvm_mmu_page_role role, gfn_t gfn,

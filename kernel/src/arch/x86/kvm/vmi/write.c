@@ -59,7 +59,7 @@ static bool kvm_vmi_forbidden(struct kvm_vmi *vmi, unsigned int layer, u64 gpa,
 	if (mtree_empty(&vmi->layers[layer].map))
 		return false;
 	denied = mask & ~kvm_vmi_look_layer(vmi, layer, gfn, mask, s);
-	if (likely(!denied) || kvm_vmi_is_open(vmi, gfn, gfn, KVM_VMI_OPEN_WRITE))
+	if (likely(!denied) || kvm_vmi_opened(vmi, gfn) & KVM_VMI_OPEN_WRITE)
 		return false;
 	*ret_gpa = max(gpa, (gpa & PAGE_MASK) + (__ffs(denied) << KVM_VMI_SUBPAGE_SHIFT));
 	return true;
