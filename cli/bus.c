@@ -56,6 +56,11 @@ enum merlon_exit bus_connect(sd_bus **ret)
 	return MERLON_EXIT_UNREACHABLE;
 }
 
+bool bus_has_merlond(sd_bus *bus)
+{
+	return sd_bus_get_name_creds(bus, MERLON_BUS_NAME, 0, NULL) != -ENXIO;
+}
+
 enum merlon_exit bus_report(const sd_bus_error *error)
 {
 	enum merlon_exit e = merlon_error_exit(error->name);

@@ -38,6 +38,9 @@ enum merlon_exit bus_call_json(sd_bus *bus, const char *path, const char *interf
 			       const char *method, struct json_object **ret,
 			       const char *types, ...);
 
+/* Is somebody there to be called?  Starts nobody. */
+bool bus_has_merlond(sd_bus *bus);
+
 /* Says what @error says and what to do next; its exit code. */
 enum merlon_exit bus_report(const sd_bus_error *error);
 

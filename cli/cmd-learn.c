@@ -165,6 +165,18 @@ static uint64_t seconds_now(void)
 	return (uint64_t)t.tv_sec;
 }
 
+/* The kernel goes on learning without merlond; so we wait for it. */
+static bool is_there(struct learning *l, bool *there)
+{
+	bool now = bus_has_merlond(l->bus);
+
+	if (now != *there && !arg_quiet)
+		fail(now ? "merlond is back" :
+			   "merlond left D-Bus; waiting for it (the rule goes on learning)");
+	*there = now;
+	return now;
+}
+
 /* Until its time is over, nothing new comes, or a signal does. */
 static enum merlon_exit wait_and_show(struct learning *l, const sigset_t *signals)
 {
@@ -172,6 +184,7 @@ static enum merlon_exit wait_and_show(struct learning *l, const sigset_t *signal
 	bool terminal = isatty(STDERR_FILENO);
 	uint64_t pages = 0, start = seconds_now(), last = start;
 	enum merlon_exit e = MERLON_EXIT_OK;
+	bool there = true;
 
 	for (;;) {
 		_cleanup_json_ struct json_object *list = NULL;
@@ -180,7 +193,12 @@ static enum merlon_exit wait_and_show(struct learning *l, const sigset_t *signal
 
 		if (sigtimedwait(signals, NULL, &second) > 0)
 			break;
+		if (!is_there(l, &there))
+			continue;
 		e = find_rule(l, &list, &rule);
+		/* It has left just now. */
+		if (e == MERLON_EXIT_UNREACHABLE && !is_there(l, &there))
+			continue;
 		if (e == MERLON_EXIT_OK && !rule) {
 			fail("%s: rule %s is gone", l->title, arg_name);
 			e = MERLON_EXIT_NO_SUCH;

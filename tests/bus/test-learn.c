@@ -193,6 +193,19 @@ static void verb(void)
 	run_merlon(&r, "learn", "web-1", "--for=1", "--output=/dev/null", NULL);
 	ok(r.exit == 0 && stat("/dev/null", &st) == 0 && S_ISCHR(st.st_mode),
 	   "a device is written to, not replaced") || (note("%s", r.err), true);
+	pid = start_merlon(&out, "learn", "web-1", "--json", NULL);
+	for (int i = 0; i < 100 && !answers(1); i++)
+		usleep(50000);
+	harness_kill(SIGKILL);
+	ok(wait_exit(pid, 3) == -1, "merlond's death does not end it");
+	harness_start_daemon();
+	ok(strstr(fake("execute 17 8 0x7000"), "learned") != NULL, "a page when it is back") ||
+		(note("%s", fake("rules 17")), true);
+	kill(pid, SIGINT);
+	ok(wait_exit(pid, 10) == 0, "then Ctrl-C ends it well");
+	ok(read_line(out, line, sizeof(line), 1) && strstr(line, "0x7000"), "with that page") ||
+		(note("%s", line), true);
+	close(out);
 	pid = start_merlon(&out, "learn", "web-1", NULL);
 	for (int i = 0; i < 100 && !answers(1); i++)
 		usleep(50000);
