@@ -423,11 +423,16 @@ static bool kvm_vmi_is_restricted(struct kvm_vmi_store *st)
 /* A store that KVM cannot make although there is memory, or that is refused. */
 static int kvm_vmi_refuse(struct kvm_vcpu *vcpu, gpa_t gpa)
 {
-	vcpu->arch.vmi.gpa = gpa;
+	struct kvm_vcpu_vmi *state = &vcpu->arch.vmi;
+
+	state->refused = true;
+	/* Nor would the CPU get there by itself, where it may not read. */
+	if (state->emulating && state->right == KVM_VMI_RIGHT_READ)
+		return X86EMUL_UNHANDLEABLE;
 	/* Whatever the fault was, this is a store. */
-	vcpu->arch.vmi.walk = false;
-	vcpu->arch.vmi.right = 0;
-	vcpu->arch.vmi.refused = true;
+	state->gpa = gpa;
+	state->walk = false;
+	state->right = 0;
 	return X86EMUL_UNHANDLEABLE;
 }
 

@@ -194,12 +194,13 @@ u32 kvm_vmi_open_page(struct kvm_vmi *vmi, gfn_t gfn, unsigned int what, u32 leg
 int kvm_vmi_open_fetch(struct kvm_vmi *vmi, gfn_t gfn, unsigned int what, u64 changes);
 unsigned int kvm_vmi_opened(struct kvm_vmi *vmi, gfn_t gfn);
 bool kvm_vmi_any_open(struct kvm_vmi *vmi, gfn_t first, gfn_t last);
+bool kvm_vmi_is_closed(struct kvm_vmi *vmi, gfn_t gfn, struct kvm_vmi_run *run);
 
 /* ---- step.c ---- */
 
 void kvm_vmi_step_init(struct kvm_vmi *vmi);
 void kvm_vmi_step_destroy(struct kvm_vmi *vmi);
-bool kvm_vmi_can_step(struct kvm_vcpu *vcpu);
+bool kvm_vmi_can_step(struct kvm_vcpu *vcpu, gpa_t gpa);
 bool kvm_vmi_may_begin_step(struct kvm_vcpu *vcpu, gpa_t gpa);
 void kvm_vmi_grant_step(struct kvm_vcpu *vcpu, const struct kvm_vmi_speaker *s);
 void kvm_vmi_forget_grants(struct kvm_vcpu *vcpu);

@@ -188,6 +188,23 @@ bool kvm_vmi_any_open(struct kvm_vmi *vmi, gfn_t first, gfn_t last)
 	       xa_find(&vmi->open, &index, last, XA_PRESENT);
 }
 
+/* Is this frame not?  Then of @run, in which it is, what is left is not either.  Any context. */
+bool kvm_vmi_is_closed(struct kvm_vmi *vmi, gfn_t gfn, struct kvm_vmi_run *run)
+{
+	unsigned long index = gfn;
+
+	if (likely(xa_empty(&vmi->open)))
+		return true;
+	if (xa_find(&vmi->open, &index, run->last, XA_PRESENT)) {
+		if (index == gfn)
+			return false;
+		run->last = index - 1;
+	}
+	/* Nothing looks the other way. */
+	run->first = gfn;
+	return true;
+}
+
 void kvm_vmi_open_init(struct kvm_vmi *vmi)
 {
 	xa_init_flags(&vmi->open, XA_FLAGS_ACCOUNT);

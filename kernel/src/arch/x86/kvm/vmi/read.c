@@ -119,11 +119,13 @@ bool __kvm_vmi_refuses_read(struct kvm_vcpu *vcpu, gva_t gva, gpa_t gpa, unsigne
 	if (kvm_vmi_in_run(vmi, &state->data, gfn, gfn) ||
 	    kvm_vmi_find_run(vmi, gfn, &state->data))
 		return false;
-	for (i = 0; i < KVM_VMI_READ_TRIES; i++) {
+	for (i = 0; ; i++) {
 		if (kvm_vmi_lets(vmi, gfn, KVM_VMI_RIGHT_READ) ||
 		    !kvm_vmi_look_right(vmi, gfn, KVM_VMI_RIGHT_READ, KVM_VMI_ACTION_READ, &s) ||
 		    kvm_vmi_answered(vcpu, &s, KVM_VMI_READ, gpa, denied))
 			return false;
+		if (i == KVM_VMI_READ_TRIES)
+			break;
 		kvm_vmi_describe(vcpu, &v, KVM_VMI_READ, gpa);
 		v.gva = gva;
 		v.length = bytes;

@@ -142,9 +142,8 @@ bool kvm_vmi_find_run(struct kvm_vmi *vmi, gfn_t gfn, struct kvm_vmi_run *ret)
 		if (entry)
 			kvm_vmi_merge_run(&vmi->layers[l], entry, &access);
 	}
-	/* What is open is as if it were claimed by nobody, but alone. */
 	if (access.write != KVM_VMI_WRITE_ALL ||
-	    (access.rights != KVM_VMI_RIGHT_ALL && kvm_vmi_any_open(vmi, run.first, run.last)))
+	    (access.rights != KVM_VMI_RIGHT_ALL && !kvm_vmi_is_closed(vmi, gfn, &run)))
 		return false;
 	run.rights = access.rights;
 	*ret = run;

@@ -64,10 +64,11 @@ void kvm_vmi_step_destroy(struct kvm_vmi *vmi)
 /**
  * kvm_vmi_can_step - could the CPU carry out alone what this vCPU has exited for?
  * @vcpu: the vCPU, its own thread
+ * @gpa: what that has tried to write
  *
  * Not what has been tried often enough.
  */
-bool kvm_vmi_can_step(struct kvm_vcpu *vcpu)
+bool kvm_vmi_can_step(struct kvm_vcpu *vcpu, gpa_t gpa)
 {
 	const struct kvm_vcpu_step *st = &vcpu->arch.vmi.step;
 
@@ -77,8 +78,7 @@ bool kvm_vmi_can_step(struct kvm_vcpu *vcpu)
 	if (kvm_is_exception_pending(vcpu) || current->mm != vcpu->kvm->mm)
 		return false;
 	/* What is writable is readable: nobody could tell what it reads. */
-	if (!kvm_vmi_lets(vcpu->kvm->arch.vmi, gpa_to_gfn(vcpu->arch.vmi.gpa),
-			  KVM_VMI_RIGHT_READ))
+	if (!kvm_vmi_lets(vcpu->kvm->arch.vmi, gpa_to_gfn(gpa), KVM_VMI_RIGHT_READ))
 		return false;
 	switch (kvm_x86_call(step_cap)(vcpu)) {
 	case KVM_VMI_STEP_ALL:
@@ -407,7 +407,7 @@ bool kvm_vmi_step_again(struct kvm_vcpu *vcpu, gpa_t gpa, bool walk)
 	struct kvm_vmi_speaker s;
 	unsigned int i, l;
 
-	if (likely(!st->again) || !kvm_vmi_step_is_again(vcpu) || !kvm_vmi_can_step(vcpu))
+	if (likely(!st->again) || !kvm_vmi_step_is_again(vcpu) || !kvm_vmi_can_step(vcpu, gpa))
 		return false;
 	for (i = 0; i < st->nr && st->frame[i].gfn != gpa_to_gfn(gpa); i++)
 		;
@@ -491,7 +491,7 @@ static bool kvm_vmi_begin_step(struct kvm_vcpu *vcpu, gfn_t gfn)
 	if (st->nested)
 		kvm_make_request(KVM_REQ_MMU_SYNC, vcpu);
 	pagefault_disable();
-	can = kvm_vmi_can_step(vcpu);
+	can = kvm_vmi_can_step(vcpu, gfn_to_gpa(gfn));
 	pagefault_enable();
 	if (!can || !kvm_vmi_step_copy(vcpu)) {
 		st->tries += KVM_VMI_STEP_TRY_GUEST;

@@ -62,7 +62,7 @@ static u32 kvm_vmi_legal(struct kvm_vcpu *vcpu, const struct kvm_vmi_violation *
 		return legal;
 	if ((v->flags & KVM_VMI_V_VECTORING && v->kind != KVM_VMI_FETCH) ||
 	    v->kind == KVM_VMI_UNEMULATABLE)
-		return kvm_vmi_can_step(vcpu) ? legal | BIT(KVM_VMI_ALLOW) : legal;
+		return kvm_vmi_can_step(vcpu, v->gpa) ? legal | BIT(KVM_VMI_ALLOW) : legal;
 	legal |= BIT(KVM_VMI_ALLOW);
 	if (v->kind == KVM_VMI_WRITE && !(v->flags & KVM_VMI_V_NESTED))
 		legal |= BIT(KVM_VMI_SKIP);
@@ -219,7 +219,7 @@ int kvm_vmi_unemulatable(struct kvm_vcpu *vcpu, gpa_t gpa, bool insn)
 	if (vcpu->arch.vmi.right == KVM_VMI_RIGHT_READ)
 		return kvm_vmi_unreadable(vcpu, gpa);
 
-	if (insn && kvm_vmi_can_step(vcpu) && kvm_vmi_may_begin_step(vcpu, gpa) &&
+	if (insn && kvm_vmi_can_step(vcpu, gpa) && kvm_vmi_may_begin_step(vcpu, gpa) &&
 	    kvm_vmi_step(vcpu, gpa))
 		return 1;
 
@@ -230,7 +230,7 @@ int kvm_vmi_unemulatable(struct kvm_vcpu *vcpu, gpa_t gpa, bool insn)
 /* The same; the layers before this one have let it through. */
 int kvm_vmi_unemulatable_from(struct kvm_vcpu *vcpu, gpa_t gpa, unsigned int layer, bool insn)
 {
-	bool can = insn && kvm_vmi_can_step(vcpu), asked = layer;
+	bool can = insn && kvm_vmi_can_step(vcpu, gpa), asked = layer;
 	struct kvm_vmi *vmi = vcpu->kvm->arch.vmi;
 	u32 legal = BIT(KVM_VMI_NR_VERDICTS) - 1;
 	struct kvm_vmi_violation v;
