@@ -7,7 +7,6 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <time.h>
 
 #include "lib/attempt.h"
 #include "lib/exec.h"
@@ -297,13 +296,6 @@ static void test_emulated(uintptr_t op)
 	vm_free(s.vm);
 }
 
-static void wait_ms(long ms)
-{
-	const struct timespec t = { .tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000 };
-
-	nanosleep(&t, NULL);
-}
-
 /*
  * What KVM's emulator does not know is refused, whatever a program says; where the rule
  * itself lets it be read the page opens for a second.
@@ -348,7 +340,7 @@ static void test_unemulatable(uintptr_t arg)
 	expect_eq(vmi_log_violations(s.id), 2);
 	expect_lands(s.v, CODE + 512);
 	expect_violation(s.id, 2, .kind = KVM_VMI_WRITE);
-	wait_ms(1300);
+	exec_wait_closed();
 	vmi_log_clear();
 	expect_reads(s.v, CODE, BYTES);
 	expect_eq(vmi_log_violations(s.id), 1);

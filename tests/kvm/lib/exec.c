@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include <string.h>
+#include <time.h>
 
 #include "exec.h"
 
@@ -60,6 +61,13 @@ bool exec_is_user(struct exec *s, enum exec_how how)
 bool exec_may(struct exec *s, uint32_t rights, enum exec_how how)
 {
 	return rights & (exec_is_user(s, how) ? KVM_VMI_RIGHT_EXEC_USER : KVM_VMI_RIGHT_EXEC_KERNEL);
+}
+
+void exec_wait_closed(void)
+{
+	const struct timespec t = { .tv_sec = 1, .tv_nsec = 300000000 };
+
+	nanosleep(&t, NULL);
 }
 
 struct run exec_fetch(struct exec *s, enum exec_how how, uint64_t gpa)

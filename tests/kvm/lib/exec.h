@@ -53,6 +53,9 @@ bool exec_expressible(struct exec *s, uint32_t rights);
 bool exec_is_user(struct exec *s, enum exec_how how);
 bool exec_may(struct exec *s, uint32_t rights, enum exec_how how);
 
+/* Until a page that has been opened for a second is closed. */
+void exec_wait_closed(void);
+
 /* Calls the code at @gpa, of the arena.  Not with paging off. */
 struct run exec_fetch(struct exec *s, enum exec_how how, uint64_t gpa);
 
