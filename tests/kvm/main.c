@@ -43,6 +43,7 @@ static const struct test_suite *const suites[] = {
 	&suite_subpages,
 	&suite_vmm,
 	&suite_layers,
+	&suite_address,
 	NULL
 };
 
@@ -51,9 +52,9 @@ static char *const usual[] = {
 	"baseline", "write", "instructions", "verdict", "event", "walk", "unemulatable",
 	"step", "execute", "read", "learn", "kvmwrite", "nested", "hypervisor", "nestedwrite",
 	"survive", "map", "badinput", "reset", "admission", "observe", "hammer", "engine", "subpages",
-	"vmm", "layers", "differential",
+	"vmm", "layers", "address", "differential",
 };
-static char *const usual_smp[] = { "baseline", "write", "step", "execute", "learn" };
+static char *const usual_smp[] = { "baseline", "write", "step", "execute", "learn", "address" };
 static char *const usual_avx512[] = { "avx512", "step", "unemulatable" };
 static char *const usual_apicv[] = { "nestedwrite" };
 /* On a host that is told to have the CPU check sub-pages, but cannot; and on one that can. */
@@ -63,7 +64,8 @@ static char *const usual_execute[] = { "execute", "read", "learn", "nested" };
 static char *const usual_spp[] = {
 	"spp", "engine", "write", "instructions", "verdict", "event", "walk", "unemulatable",
 	"step", "execute", "read", "learn", "kvmwrite", "nested", "hypervisor", "nestedwrite",
-	"survive", "map", "reset", "hammer", "subpages", "vmm", "layers", "differential",
+	"survive", "map", "reset", "hammer", "subpages", "vmm", "layers", "address",
+	"differential",
 };
 
 static void usage(FILE *to)

@@ -35,5 +35,6 @@ extern const struct test_suite suite_differential;
 extern const struct test_suite suite_vmm;
 extern const struct test_suite suite_subpages;
 extern const struct test_suite suite_layers;
+extern const struct test_suite suite_address;
 
 #endif /* KVM_TEST_SUITES_H */

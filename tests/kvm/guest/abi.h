@@ -151,6 +151,9 @@ enum guest_op {
 	/* reads of arg0 that KVM's emulator does, or does not, know */
 	OP_LIDT,		/* 10 bytes, which should be what the register has */
 	OP_FLD,			/* 8 bytes; ret0 = them */
+	OP_CALL_MEM,		/* arg0 = rsp to use, arg1 = address of a pointer, or 0 to do nothing;
+				 * ret0 = rsp afterwards, ret1 = what the pointer should be
+				 */
 	OP_NR
 };
 

@@ -85,6 +85,7 @@ static const guest_op_fn ops[OP_NR] = {
 	[OP_ENTER_NESTED] = op_enter_nested,
 	[OP_MOVDIR64B] = op_movdir64b,
 	[OP_WRITES] = op_writes,
+	[OP_CALL_MEM] = op_call_mem,
 };
 
 /* Carry out one operation; nothing for a number we do not know. */

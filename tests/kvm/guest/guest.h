@@ -132,6 +132,7 @@ DECLARE_OP(op_pushw);
 DECLARE_OP(op_enter_nested);
 DECLARE_OP(op_movdir64b);
 DECLARE_OP(op_writes);
+DECLARE_OP(op_call_mem);
 
 static inline struct guest_cpu *this_cpu(void)
 {

@@ -67,6 +67,23 @@ void op_pushw(struct guest_cpu *cpu)
 	cpu->ret[0] = cpu->end_rsp;
 }
 
+/* It calls the instruction behind it. */
+void op_call_mem(struct guest_cpu *cpu)
+{
+	uint64_t to;
+
+	asm volatile("leaq 773f(%%rip), %[to]\n\t"
+		     "testq %[slot], %[slot]\n\t"
+		     "jz 774f\n\t"
+		     TRY_ON_STACK("%[sp]", "call *(%[slot])\n773:")
+		     "774:"
+		     : [to] "=&r"(to)
+		     : [sp] "r"(cpu->arg[0]), [slot] "r"(cpu->arg[1])
+		     : TRY_CLOBBERS);
+	cpu->ret[0] = cpu->end_rsp;
+	cpu->ret[1] = to;
+}
+
 void op_pushf(struct guest_cpu *cpu)
 {
 	asm volatile("cmpq %[sp], %[sp]\n\t"

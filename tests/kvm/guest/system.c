@@ -85,7 +85,7 @@ static uint64_t execute(struct guest_cpu *cpu)
 		     "772:\tmovq %%r12, %%rsp\n\t"
 		     "movq $0, " CPU_MEM(GUEST_CPU_FIXUP)
 		     : "+a"(rax) : [p] "r"(cpu->arg[0])
-		     : "rcx", "rdx", "r12", TRY_CLOBBERS);
+		     : "rcx", "rdx", "rdi", "r12", TRY_CLOBBERS);
 	return rax;
 }
 

@@ -86,6 +86,31 @@ static int kvm_vmi_add_piece(struct kvm_vmi_store *st, gpa_t gpa, gva_t gva, con
 	return 0;
 }
 
+/*
+ * Is this store at the address of the exit?  Upstream's answer, the same offset in a
+ * page, is good enough for devices.  The CPU faults on a page of the map for more than
+ * an operand (page tables, descriptors, a stack), and the instruction is fetched anew:
+ * another vCPU may have made it one with fewer rights in the guest's page tables than
+ * what faulted.  So it takes a fault by a store, and a mode that may store where the CPU
+ * does for it.
+ */
+static bool kvm_vmi_knows_gpa(struct x86_emulate_ctxt *ctxt, gva_t gva, gpa_t *ret)
+{
+	struct kvm_vcpu *vcpu = ctxt->vcpu;
+	struct kvm_vcpu_vmi *state = &vcpu->arch.vmi;
+
+	if (!state->emulating) {
+		*ret = ctxt->gpa_val;
+		return ctxt->gpa_available && emulator_can_use_gpa(ctxt) &&
+		       offset_in_page(gva) == offset_in_page(ctxt->gpa_val);
+	}
+	*ret = state->gpa;
+	return offset_in_page(gva) == offset_in_page(state->gpa) &&
+	       (!state->gva_valid || gva == state->gva) && !state->right &&
+	       !state->walk && !state->again && vcpu->arch.mmu->root_role.direct &&
+	       emulator_can_use_gpa(ctxt) && kvm_x86_call(get_cpl)(vcpu) < 3;
+}
+
 /* Translate each page of a store, once. */
 static int kvm_vmi_translate(struct kvm_vmi_store *st, struct x86_emulate_ctxt *ctxt,
 			     gva_t gva, const void *val, unsigned int bytes)
@@ -99,14 +124,10 @@ static int kvm_vmi_translate(struct kvm_vmi_store *st, struct x86_emulate_ctxt *
 		gpa_t gpa;
 		int r;
 
-		/* The exit's own address, unless it is that of a page table entry. */
-		if (first && ctxt->gpa_available && emulator_can_use_gpa(ctxt) &&
-		    offset_in_page(gva) == offset_in_page(ctxt->gpa_val)) {
-			gpa = ctxt->gpa_val;
+		if (first && kvm_vmi_knows_gpa(ctxt, gva, &gpa))
 			r = vcpu_is_mmio_gpa(vcpu, gva, gpa, true);
-		} else {
+		else
 			r = vcpu_mmio_gva_to_gpa(vcpu, gva, &gpa, st->exception, true);
-		}
 		if (r < 0)
 			return X86EMUL_PROPAGATE_FAULT;
 		first = false;
@@ -676,12 +697,13 @@ bool __kvm_vmi_task_switch_denied(struct kvm_vcpu *vcpu)
 {
 	struct kvm_vcpu_vmi *state = &vcpu->arch.vmi;
 
+	if (!state->refused && !state->denied)
+		return false;
 	if (state->refused)
 		kvm_vmi_unemulatable(vcpu, state->gpa, false);
-	else if (state->denied && !state->pending)
-		kvm_vmi_deny(vcpu);
-	else if (!state->denied)
-		return false;
+	else if (!state->pending)
+		/* Between two tasks there is nobody to take an exception. */
+		kvm_make_request(KVM_REQ_TRIPLE_FAULT, vcpu);
 	kvm_vmi_end_emulation(vcpu);
 	vcpu->mmio_needed = false;
 	return true;

@@ -91,8 +91,13 @@ int kvm_vmi_unreadable(struct kvm_vcpu *vcpu, gpa_t gpa)
 		return 1;
 	kvm_vmi_describe(vcpu, &v, KVM_VMI_UNEMULATABLE, gpa);
 	v.legal = BIT(KVM_VMI_DENY) | BIT(KVM_VMI_KILL);
-	if (kvm_vmi_raise(vcpu, &v, &s) == KVM_VMI_DENY)
+	switch (kvm_vmi_raise(vcpu, &v, &s)) {
+	case KVM_VMI_OPENED:
+	case KVM_VMI_KILL:
+		break;
+	default:
 		kvm_vmi_deny(vcpu);
+	}
 	return 1;
 }
 

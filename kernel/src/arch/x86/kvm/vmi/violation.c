@@ -473,11 +473,11 @@ int kvm_vmi_handle_fault(struct kvm_vcpu *vcpu, gpa_t cr2_or_gpa, void *insn, in
 		return 1;
 	if (kvm_vmi_step_again(vcpu, state->gpa, state->walk) && kvm_vmi_step(vcpu, state->gpa))
 		return 1;
+	kvm_vmi_find_gva(vcpu, cr2_or_gpa);
 	if (!s.rule || (s.layer != KVM_VMI_LAYER_DAEMON && !state->walk &&
 			!kvm_event_needs_reinjection(vcpu) &&
 			!mtree_empty(&vmi->layers[KVM_VMI_LAYER_DAEMON].map)))
 		return kvm_vmi_emulate(vcpu, insn, insn_len);
 
-	kvm_vmi_find_gva(vcpu, cr2_or_gpa);
 	return kvm_vmi_settle(vcpu, &s, insn, insn_len);
 }

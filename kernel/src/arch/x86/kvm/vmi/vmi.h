@@ -551,12 +551,12 @@ static __always_inline void kvm_vmi_exempt(struct kvm_vcpu *vcpu, bool exempt)
 }
 
 /*
- * Is the address that the emulator was given a page table's, not the operand's, or is
- * it that of a fault which the VMM has thought about since?
+ * Does the emulator run because of a fault on a page of the map?  Then its address is
+ * not that of whatever is accessed at that offset of a page: see kvm_vmi_knows_gpa().
  */
-static __always_inline bool kvm_vmi_fault_is_walk(struct kvm_vcpu *vcpu)
+static __always_inline bool kvm_vmi_emulates_fault(struct kvm_vcpu *vcpu)
 {
-	return kvm_vmi_active(vcpu->kvm) && (vcpu->arch.vmi.walk || vcpu->arch.vmi.again);
+	return kvm_vmi_active(vcpu->kvm) && vcpu->arch.vmi.emulating;
 }
 
 /* The emulator gave up.  True if it was a matter of the map, *@ret as for KVM_RUN. */
@@ -705,7 +705,7 @@ static inline int kvm_vmi_max_level(struct kvm *kvm, const struct kvm_page_fault
 	return level;
 }
 
-static inline bool kvm_vmi_fault_is_walk(struct kvm_vcpu *vcpu) { return false; }
+static inline bool kvm_vmi_emulates_fault(struct kvm_vcpu *vcpu) { return false; }
 
 static inline int kvm_vmi_emulated_write(struct x86_emulate_ctxt *ctxt, gva_t gva,
 					 const void *val, unsigned int bytes,
