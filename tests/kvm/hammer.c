@@ -452,7 +452,7 @@ static void test_kill(uintptr_t arg)
 /* Looked at from outside while all goes on. */
 static void test_registers(uintptr_t arg)
 {
-	unsigned int i, n = test_options.long_run ? 2000 : 60;
+	unsigned int i, n = test_options.long_run ? 2000 : 20;
 	struct kvm_vmi_regs regs;
 	struct hammer h;
 	uint64_t value;
