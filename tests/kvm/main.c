@@ -44,6 +44,7 @@ static const struct test_suite *const suites[] = {
 	&suite_vmm,
 	&suite_layers,
 	&suite_address,
+	&suite_taskswitch,
 	NULL
 };
 
@@ -52,7 +53,7 @@ static char *const usual[] = {
 	"baseline", "write", "instructions", "verdict", "event", "walk", "unemulatable",
 	"step", "execute", "read", "learn", "kvmwrite", "nested", "hypervisor", "nestedwrite",
 	"survive", "map", "badinput", "reset", "admission", "observe", "hammer", "engine", "subpages",
-	"vmm", "layers", "address", "differential",
+	"vmm", "layers", "address", "taskswitch", "differential",
 };
 static char *const usual_smp[] = { "baseline", "write", "step", "execute", "learn", "address" };
 static char *const usual_avx512[] = { "avx512", "step", "unemulatable" };

@@ -36,5 +36,6 @@ extern const struct test_suite suite_vmm;
 extern const struct test_suite suite_subpages;
 extern const struct test_suite suite_layers;
 extern const struct test_suite suite_address;
+extern const struct test_suite suite_taskswitch;
 
 #endif /* KVM_TEST_SUITES_H */

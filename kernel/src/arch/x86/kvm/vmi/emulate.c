@@ -241,6 +241,9 @@ static int kvm_vmi_store_denied(struct kvm_vmi_store *st,
 		struct x86_emulate_ctxt *ctxt = vcpu->arch.emulate_ctxt;
 
 		v.insn_len = ctxt->fetch.ptr - ctxt->fetch.data;
+		/* A task switch, or an event: there is no instruction to skip. */
+		if (!v.insn_len)
+			v.legal &= ~BIT(KVM_VMI_SKIP);
 	}
 
 	vcpu->arch.vmi.exit.denied = o->denied;
@@ -689,6 +692,8 @@ bool __kvm_vmi_begin_emulation(struct kvm_vcpu *vcpu)
 	if (unlikely(state->step.on))
 		settled = kvm_vmi_end_step(vcpu, KVM_VMI_STEP_FAULT);
 	kvm_vmi_end_emulation(vcpu);
+	/* Nothing is decoded yet, or will be: see kvm_vmi_store_denied(). */
+	vcpu->arch.emulate_ctxt->fetch.ptr = vcpu->arch.emulate_ctxt->fetch.data;
 	return settled;
 }
 EXPORT_SYMBOL_FOR_KVM_INTERNAL(__kvm_vmi_begin_emulation);
@@ -701,9 +706,9 @@ bool __kvm_vmi_task_switch_denied(struct kvm_vcpu *vcpu)
 		return false;
 	if (state->refused)
 		kvm_vmi_unemulatable(vcpu, state->gpa, false);
-	else if (!state->pending)
-		/* Between two tasks there is nobody to take an exception. */
-		kvm_make_request(KVM_REQ_TRIPLE_FAULT, vcpu);
+	/* Between two tasks there is nobody to take an exception.  A dead VM has none. */
+	kvm_clear_exception_queue(vcpu);
+	kvm_make_request(KVM_REQ_TRIPLE_FAULT, vcpu);
 	kvm_vmi_end_emulation(vcpu);
 	vcpu->mmio_needed = false;
 	return true;
