@@ -191,7 +191,10 @@ static void test_map(uintptr_t backing)
 	tap_note("  %u changes in %ld us, slab %ld kB after a quarter of them, %ld kB at the end",
 		 n, (t1.tv_sec - t0.tv_sec) * 1000000 + (t1.tv_nsec - t0.tv_nsec) / 1000, before,
 		 after);
-	expect(after - before < 1024, "slab memory grows: %ld kB, then %ld kB", before, after);
+	/* Where leaks are looked for in the end, KASAN keeps what has been freed. */
+	if (!host_scans_for_leaks())
+		expect(after - before < 1024, "slab memory grows: %ld kB, then %ld kB", before,
+		       after);
 	finish(&h);
 }
 

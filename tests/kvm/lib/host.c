@@ -144,6 +144,11 @@ bool host_nx_huge_pages(const char *value)
 	return write_file("/sys/module/kvm/parameters/nx_huge_pages", value);
 }
 
+bool host_scans_for_leaks(void)
+{
+	return !access("/sys/kernel/debug/kmemleak", F_OK);
+}
+
 long host_stat(struct vm *vm, const char *name)
 {
 	char path[128];

@@ -29,6 +29,9 @@ bool host_collapse(void *p);
 /** host_nx_huge_pages - set KVM's parameter, which new VMs take: "off", "force", "auto" */
 bool host_nx_huge_pages(const char *value);
 
+/** host_scans_for_leaks - is this a kernel that does, the lab's debug? */
+bool host_scans_for_leaks(void);
+
 /** host_stat - a number of KVM's debugfs about @vm, or -1 */
 long host_stat(struct vm *vm, const char *name);
 
