@@ -21,6 +21,7 @@
 #define STACK	(GUEST_ARENA + 7 * PAGE_SIZE)
 #define NEW_EIP	(CODE + 0x40)
 #define ON_GP	(CODE + 0x80)
+#define FAULT	(CODE + 7)
 
 /* Selectors. */
 #define FLAT_CODE	0x08
@@ -29,6 +30,7 @@
 #define NEW_TASK	0x20
 #define NEW_LDT		0x28
 #define LDT_DATA	0x04
+#define BAD_SELECTOR	0xfff8	/* beyond the GDT */
 
 #define CR0_PE	(1UL << 0)
 #define CR0_ET	(1UL << 4)
@@ -87,8 +89,8 @@ static void write_tables(struct task *t)
 
 static void write_code(struct task *t)
 {
-	/* LJMP NEW_TASK:0, and HLT, which is not reached. */
-	static const uint8_t old_task[] = { 0xea, 0, 0, 0, 0, NEW_TASK, 0, 0xf4 };
+	/* LJMP NEW_TASK:0, and MOV %eax, %ds, which faults */
+	static const uint8_t old_task[] = { 0xea, 0, 0, 0, 0, NEW_TASK, 0, 0x8e, 0xd8 };
 	/* OUT %eax, (%dx) */
 	static const uint8_t new_task[] = { 0xef };
 	/* MOV $GUEST_PORT_TRAP, %edx, and the same */
@@ -101,7 +103,7 @@ static void write_code(struct task *t)
 
 static void enter_old_task(struct task *t)
 {
-	struct kvm_regs regs = { .rip = CODE, .rsp = STACK, .rflags = 2 };
+	struct kvm_regs regs = { .rip = CODE, .rsp = STACK, .rflags = 2, .rax = BAD_SELECTOR };
 	struct kvm_sregs s;
 
 	vcpu_ioctl(t->v, KVM_GET_SREGS, &s);
@@ -171,7 +173,7 @@ static void test_plain(uintptr_t beside)
 	vm_free(t.vm);
 }
 
-/* The old task's state is written; so is the busy bit of the descriptor before. */
+/* The old task's state is written. */
 static void test_write(uintptr_t action)
 {
 	struct task t;
@@ -213,6 +215,35 @@ static void test_read(uintptr_t gpa)
 	vm_free(t.vm);
 }
 
+/* An exception switches to the new task, and its error code is pushed there. */
+static void test_push(uintptr_t action)
+{
+	const uint64_t at = STACK - 4;
+	struct kvm_regs regs;
+	struct task t;
+
+	set_up(&t, action);
+	/* A task gate. */
+	((uint64_t *)vm_hva(t.vm, IDT))[VECTOR_GP] = NEW_TASK << 16 | 0x85UL << 40;
+	vcpu_ioctl(t.v, KVM_GET_REGS, &regs);
+	regs.rip = FAULT;
+	vcpu_ioctl(t.v, KVM_SET_REGS, &regs);
+	vmi_protect(t.id, RULE, at, DENIED(1U << 31));
+	if (action == KVM_VMI_ALLOW) {
+		struct run r = vcpu_continue(t.v);
+
+		expect(r.end == RUN_DONE, "%s", run_text(&r));
+		expect_eq(*(uint32_t *)vm_hva(t.vm, at), BAD_SELECTOR);
+		expect_eq(((struct tss *)vm_hva(t.vm, OLD_TSS))->eip, FAULT);
+	} else {
+		expect_end(vcpu_continue(t.v), RUN_SHUTDOWN);
+		expect_eq(*(uint32_t *)vm_hva(t.vm, at), 0);
+	}
+	expect_violation(t.id, 0, .kind = KVM_VMI_WRITE, .rule = RULE, .gpa = at,
+			 .verdict = action == KVM_VMI_SKIP ? KVM_VMI_DENY : action);
+	vm_free(t.vm);
+}
+
 static const struct test_case cases[] = {
 	{ "plain", test_plain, false },
 	{ "beside", test_plain, true },
@@ -220,6 +251,10 @@ static const struct test_case cases[] = {
 	{ "write-skip", test_write, KVM_VMI_SKIP },
 	{ "write-allow", test_write, KVM_VMI_ALLOW },
 	{ "write-kill", test_write, KVM_VMI_KILL },
+	{ "push-deny", test_push, KVM_VMI_DENY },
+	/* There is no instruction to skip. */
+	{ "push-skip", test_push, KVM_VMI_SKIP },
+	{ "push-allow", test_push, KVM_VMI_ALLOW },
 	{ "read-task", test_read, NEW_TSS },
 	{ "read-segment", test_read, LDT },
 	{ }
