@@ -142,12 +142,14 @@ static void execute_swapped(struct exec *s, struct swap *swap, unsigned int n,
 
 	s->v->cpu->flags |= GUEST_F_USER;
 	emulated = host_stat(s->vm, "insn_emulation");
+	require(emulated >= 0, "no statistics");
 	require_done(vcpu_op(s->v, OP_EXECUTE, CODE));
 	expect(host_stat(s->vm, "insn_emulation") > emulated, "it was not emulated");
 	require(after(s), "by itself");
 	*swap->at = swap->insn[1];
 	r = vcpu_op(s->v, OP_EXECUTE, CODE);
 	require(r.end == RUN_DONE && r.vector == VECTOR_PF, "%s", run_text(&r));
+	*swap->at = swap->insn[0];
 	require(!pthread_create(&thread, NULL, swap_thread, swap), "pthread_create");
 	for (i = 0; i < n; i++) {
 		r = vcpu_op(s->v, OP_EXECUTE, CODE);
@@ -218,6 +220,8 @@ static void test_swapped_write(uintptr_t offset)
 	uint64_t gdt;
 
 	exec_set_up(&s, NULL, KVM_VMI_DENY, 0);
+	/* Where the CPU can check sub-pages it would write by itself. */
+	require_eq(vmi_set_engine(s.id, KVM_VMI_ENGINE_SOFTWARE), 0);
 	gdt = s.v->block + GUEST_GDT;
 	descriptor = gdt + GUEST_SPARE_DS;
 	*(uint64_t *)vm_hva(s.vm, descriptor) = 0x00cff2000000ffff;
