@@ -27,21 +27,24 @@ LAB_smoke-kvm-smp := --smp 2
 $(BUILD)/tests/lab/smoke-kvm-smp: $(BUILD)/tests/lab/smoke-kvm
 	$(Q)ln -f $< $@
 
-# Hypervisors of their own in the place of the kernel
+# Programs of their own in the place of the kernel
 LAB_BARE := $(BUILD)/tests/lab/bare
 LAB_BARE_CFLAGS := -std=gnu11 -O2 -Wall -Wextra -m64 -ffreestanding -fno-pic -fno-pie -mno-red-zone \
 		   -mgeneral-regs-only -fno-stack-protector -fcf-protection=none \
 		   -fno-asynchronous-unwind-tables -fno-tree-loop-distribute-patterns
 
-CHECK_kvm += tests/lab/spp.sh tests/lab/gmet.sh
+CHECK_kvm += tests/lab/spp.sh tests/lab/gmet.sh tests/lab/lass.sh
 LAB_spp.sh := native
 LAB_gmet.sh := native
+LAB_lass.sh := native
 
 tests/lab/spp.sh: $(LAB_BARE)/spp
 tests/lab/gmet.sh: $(LAB_BARE)/gmet
+tests/lab/lass.sh: $(LAB_BARE)/lass
 
 $(LAB_BARE)/spp: tests/lab/bare/vmx.S
 $(LAB_BARE)/gmet: tests/lab/bare/svm.S
+$(LAB_BARE)/lass: tests/lab/bare/probe.S tests/lab/bare/lass.S tests/lab/bare/probe.h
 $(LAB_BARE)/%: tests/lab/bare/%.c tests/lab/bare/start.S tests/lab/bare/bare.h tests/lab/bare/link.ld
 	@mkdir -p $(@D)
 	$(call quiet,LINK,$@)$(CC) $(LAB_BARE_CFLAGS) -nostdlib -static -no-pie -Wl,--build-id=none \

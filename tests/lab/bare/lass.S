@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The accesses of lass.c, each 16 bytes behind the other, in the order of its enum
+ * access. The page with them is data first. Those for compatibility mode too are the
+ * same there.
+ */
+	.section .rodata
+	.macro	access insn:vararg
+	.balign	16, 0xcc
+1:	\insn
+2:	ud2
+	.pushsection .rodata.lengths, "a"
+	.byte	2b - 1b
+	.popsection
+	.endm
+
+	.pushsection .rodata.lengths, "a"
+	.globl	access_length
+access_length:
+	.popsection
+
+	.balign	16
+	.globl	page_code, page_code_end
+page_code:
+	access	movl (%rax), %ebx
+	access	movl %ebx, (%rax)
+	access	lock addl $1, (%rax)
+	access	movl (%rbp), %ebx
+	access	rep stosb
+	access	movups (%rax), %xmm0
+	access	vmaskmovps (%rax), %ymm1, %ymm0
+	access	vmaskmovps %ymm1, %ymm1, (%rax)
+	access	vpgatherdd %xmm2, (%rax,%xmm3), %xmm0
+	access	pushq %rbx
+	access	popq %rbx
+	access	clflush (%rax)
+	access	prefetcht0 (%rax)
+	access	invlpg (%rax)
+	access	movl %eax, %ds
+	access	inb %dx, %al
+	access	int $0x82
+	access	int $0x21
+	access	int $0x20
+	access	jmp *%rax
+	access	call *%rax
+	access	ret
+	access	lretq
+
+	/* The rest is known by its offset. In user mode, then where SYSCALL arrives */
+	.org	page_code + 0x400, 0xcc
+	pushq	%rbx
+	syscall
+	.org	page_code + 0x410, 0xcc
+	pushq	%rbx
+	ud2
+	.org	page_code + 0x420, 0xcc
+	movl	(%rax), %ebx
+	syscall
+	.org	page_code + 0x430, 0xcc
+	movl	(%rax), %ebx
+	ud2
+	.org	page_code + 0x440, 0xcc
+	jmp	*%rax			/* to a page that user mode has executed */
+	/* In supervisor mode, then in user mode */
+	.org	page_code + 0x450, 0xcc
+	movl	(%rax), %ebx
+	sysretq
+	.org	page_code + 0x460, 0xcc
+	stac
+	movl	(%rax), %ebx
+	clac
+	movl	(%rax), %ebx
+	ud2
+page_code_end:
+
+	.section .note.GNU-stack, "", @progbits
