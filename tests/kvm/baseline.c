@@ -3,8 +3,10 @@
  * KVM as it always was, and that the library here works: no rule is set, so the
  * same must hold with and without our part in the kernel.
  */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 
 #include "lib/vcpu.h"
 #include "suites.h"
@@ -307,6 +309,29 @@ static void test_read_only(uintptr_t arg)
 	vm_free(vm);
 }
 
+/* A bit of CR4 that the guest's CPUID does not offer: LASS, here. */
+static void test_reserved(uintptr_t arg)
+{
+	struct vm *vm = vm_new(NULL);
+	struct vcpu *v = vm->vcpu[0];
+	struct kvm_sregs s;
+	struct run r;
+
+	(void)arg;
+	vcpu_hide_cpuid(v, 7, 1, CPUID_EAX, 1U << 6);
+	vcpu_ioctl(v, KVM_GET_SREGS, &s);
+	r = vcpu_op(v, OP_PROBE, PROBE_CR4, 0, 0, s.cr4 | 1UL << 27);
+	expect_gp(r);
+	expect_eq(r.ret[0], s.cr4);
+	/* One that is there. */
+	r = vcpu_op(v, OP_PROBE, PROBE_CR4, 0, 0, s.cr4 | 1UL << 7);
+	expect_done(r);
+	expect_eq(r.ret[0], s.cr4 | 1UL << 7);
+	s.cr4 |= 1UL << 27;
+	expect_eq(ioctl(v->fd, KVM_SET_SREGS, &s) ? errno : 0, EINVAL);
+	vm_free(vm);
+}
+
 static const struct test_case cases[] = {
 	{ "nop", test_nop },
 	{ "stores", test_stores, 0 },
@@ -322,6 +347,7 @@ static const struct test_case cases[] = {
 	{ "dirty-log-shared", test_dirty_log, BACKING_SHARED },
 	{ "slots", test_slots },
 	{ "read-only", test_read_only },
+	{ "reserved-bit", test_reserved },
 	{ }
 };
 

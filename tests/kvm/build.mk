@@ -10,7 +10,8 @@ KVM_APICV_TEST := $(KVM_TEST_DIR)/kvm_apicv_test
 KVM_AVX512_TEST := $(KVM_TEST_DIR)/kvm_avx512_test
 
 # The guest's program has no C library, no vector registers and no red zone.
-KVM_GUEST_CFLAGS := -m64 -ffreestanding -fno-pic -fno-pie -mno-red-zone -mgeneral-regs-only \
+# It runs in either half of the address space, wherever that is linked for.
+KVM_GUEST_CFLAGS := -m64 -ffreestanding -fpie -fvisibility=hidden -mno-red-zone -mgeneral-regs-only \
 		    -fno-stack-protector -fcf-protection=none -fno-asynchronous-unwind-tables \
 		    -fno-tree-loop-distribute-patterns
 KVM_GUEST_LDFLAGS := -m64 -nostdlib -static -no-pie -Wl,--build-id=none -Wl,-z,norelro \
@@ -38,12 +39,16 @@ KVM_EXECUTE_TESTS := $(addprefix $(KVM_TEST_DIR)/kvm_execute_,mbec_test gmet_tes
 LAB_kvm_execute_mbec_test := intel --append kvm_intel.mbec=0
 LAB_kvm_execute_gmet_test := amd --append kvm_amd.gmet=0
 LAB_kvm_execute_tdp_mmu_test := --append kvm.tdp_mmu=0
+# What linear addresses mean, for guests whose page tables are the CPU's or KVM's.
+KVM_LINEAR_TESTS := $(addprefix $(KVM_TEST_DIR)/kvm_linear_,test shadow_test)
+LAB_kvm_linear_test := intel
+LAB_kvm_linear_shadow_test := intel --append kvm_intel.ept=0
 # Where there are instructions that KVM does not know.
 LAB_kvm_avx512_test := intel --model corei7_skylake_x
 # Where L1 is offered posted interrupts; and an L2 runs while its pages are protected.
 LAB_kvm_apicv_test := --smp 2 --append kvm_intel.enable_apicv=1
 
-CHECK_kvm += $(KVM_TEST) $(KVM_SMP_TEST) $(KVM_SPP_TEST) $(KVM_NOSPP_TESTS) $(KVM_EXECUTE_TESTS) $(KVM_APICV_TEST) \
+CHECK_kvm += $(KVM_TEST) $(KVM_SMP_TEST) $(KVM_SPP_TEST) $(KVM_NOSPP_TESTS) $(KVM_EXECUTE_TESTS) $(KVM_LINEAR_TESTS) $(KVM_APICV_TEST) \
 	     $(KVM_AVX512_TEST)
 
 # The kernel's own test of the VMM's calls, built by the kernel's rules
@@ -53,7 +58,7 @@ CHECK_kvm += $(KVM_SELFTEST)
 $(KVM_SELFTEST): FORCE
 	$(Q)tests/kvm/build-selftest.sh $@
 
-kvm-test: $(KVM_TEST) $(KVM_SMP_TEST) $(KVM_SPP_TEST) $(KVM_NOSPP_TESTS) $(KVM_EXECUTE_TESTS) \
+kvm-test: $(KVM_TEST) $(KVM_SMP_TEST) $(KVM_SPP_TEST) $(KVM_NOSPP_TESTS) $(KVM_EXECUTE_TESTS) $(KVM_LINEAR_TESTS) \
 	  $(KVM_APICV_TEST) $(KVM_AVX512_TEST)
 .PHONY: kvm-test
 
@@ -90,6 +95,6 @@ $(KVM_TEST_DIR)/%.c.o: tests/kvm/%.c $(KVM_TEST_HEADERS) tests/kvm/build.mk
 $(KVM_TEST): $(KVM_TEST_OBJECTS)
 	$(call quiet,LINK,$@)$(CC) -static -no-pie -s $(KVM_TEST_OBJECTS) $(LIBBPF_LIBS) -lpthread -o $@
 
-$(KVM_SMP_TEST) $(KVM_SPP_TEST) $(KVM_NOSPP_TESTS) $(KVM_EXECUTE_TESTS) $(KVM_APICV_TEST) \
+$(KVM_SMP_TEST) $(KVM_SPP_TEST) $(KVM_NOSPP_TESTS) $(KVM_EXECUTE_TESTS) $(KVM_LINEAR_TESTS) $(KVM_APICV_TEST) \
 $(KVM_AVX512_TEST): $(KVM_TEST)
 	$(Q)ln -f $< $@

@@ -37,5 +37,6 @@ extern const struct test_suite suite_subpages;
 extern const struct test_suite suite_layers;
 extern const struct test_suite suite_address;
 extern const struct test_suite suite_taskswitch;
+extern const struct test_suite suite_lass;
 
 #endif /* KVM_TEST_SUITES_H */

@@ -33,12 +33,20 @@
 /* Where tests map the memory they protect: one page table of its own. */
 #define GUEST_ARENA		0x40000000UL
 
+/*
+ * A guest in the upper half of the address space has all of that at this distance again, for
+ * its kernel; its user mode stays below.
+ */
+#define GUEST_HIGH		0xffff800000000000UL
+
 #define GUEST_CS		0x08
 #define GUEST_DS		0x10
 #define GUEST_USER_CS		0x1b
 #define GUEST_USER_DS		0x23
 #define GUEST_SPARE_DS		0x28	/* a data segment whose accessed bit is clear */
 #define GUEST_TR		0x30
+#define GUEST_CS32		0x40	/* 32-bit code in compatibility mode */
+#define GUEST_USER_CS32		0x4b
 
 #define GUEST_VECTOR_RETURN	0x80	/* from user mode back to the agent */
 #define GUEST_VECTOR_EVENT	0x30	/* what tests inject; all from 0x20 on are counted */
@@ -154,8 +162,39 @@ enum guest_op {
 	OP_CALL_MEM,		/* arg0 = rsp to use, arg1 = address of a pointer, or 0 to do nothing;
 				 * ret0 = rsp afterwards, ret1 = what the pointer should be
 				 */
+	OP_PROBE,		/* arg0 = &enum guest_probe, arg1 = address, arg2 = PROBE_*,
+				 * arg3 = operand; ret0 = what was read
+				 */
 	OP_NR
 };
+
+/* How OP_PROBE touches the address, by one instruction. */
+enum guest_probe {
+	PROBE_LOAD,		/* 8 bytes */
+	PROBE_STORE,		/* 8 bytes, the operand */
+	PROBE_MOVS,		/* 8 bytes from there, to the stack */
+	PROBE_PUSH,		/* 8 bytes */
+	PROBE_POP,		/* 8 bytes */
+	PROBE_LOAD_SS,		/* 8 bytes by RBP, which is relative to SS */
+	PROBE_CALL,		/* of code there */
+	PROBE_CALL_ON,		/* of code that returns, with a stack there */
+	PROBE_INVLPG,
+	PROBE_INVPCID,		/* of type 0; the descriptor is the agent's, it names the address */
+	PROBE_INVPCID_AT,	/* of all contexts, with the descriptor there */
+	PROBE_LOAD_DS,		/* the operand is the selector; the address is for the host to prepare */
+	PROBE_IN,		/* from the operand's port; likewise */
+	PROBE_SGDT,		/* 10 bytes */
+	PROBE_LGDT,		/* 10 bytes, what PROBE_SGDT left */
+	PROBE_LEA,		/* ret0 = the address */
+	PROBE_JUMP_32,		/* to code there in a 32-bit segment of the same privilege */
+	PROBE_VMPTRST,		/* Intel, 8 bytes; by an L1 */
+	PROBE_CR4,		/* loads the operand; ret0 = what CR4 is afterwards */
+	PROBE_NR
+};
+
+/* Flags of OP_PROBE. */
+#define PROBE_FORCED	(1U << 0)	/* behind KVM's prefix that has it emulate */
+#define PROBE_AC	(1U << 1)	/* with RFLAGS.AC set */
 
 /* What OP_BENCH repeats. */
 enum guest_bench {

@@ -86,18 +86,25 @@ static const guest_op_fn ops[OP_NR] = {
 	[OP_MOVDIR64B] = op_movdir64b,
 	[OP_WRITES] = op_writes,
 	[OP_CALL_MEM] = op_call_mem,
+	[OP_PROBE] = op_probe,
 };
 
 /* Carry out one operation; nothing for a number we do not know. */
 void agent_do(struct guest_cpu *cpu, uint32_t op)
 {
 	if (op < OP_NR && ops[op])
-		ops[op](cpu);
+		HERE(ops[op])(cpu);
 }
 
 static void do_in_user_mode(struct guest_cpu *cpu)
 {
 	agent_do(cpu, cpu->op);
+}
+
+void do_as_user(guest_op_fn fn, struct guest_cpu *cpu)
+{
+	user_call((guest_op_fn)low((uint64_t)fn), (struct guest_cpu *)low((uint64_t)cpu),
+		  (void *)(cpu_block(cpu) + GUEST_USER_TOP));
 }
 
 void agent_main(struct guest_cpu *cpu)
@@ -108,7 +115,7 @@ void agent_main(struct guest_cpu *cpu)
 		cpu->faults = 0;
 		cpu->progress = 0;
 		if (cpu->flags & GUEST_F_USER)
-			user_call(do_in_user_mode, cpu, (void *)(cpu_block(cpu) + GUEST_USER_TOP));
+			do_as_user(do_in_user_mode, cpu);
 		else
 			agent_do(cpu, cpu->op);
 		cpu->done++;
@@ -138,6 +145,8 @@ void agent_trap(struct guest_frame *frame)
 	while (!cpu->fixup)
 		outl(GUEST_PORT_TRAP, frame->vector);
 	frame->rip = cpu->fixup;
+	/* Some probes fault in a 32-bit segment. */
+	frame->cs = frame->cs & 3 ? GUEST_USER_CS : GUEST_CS;
 	/* Or the trap comes again behind it. */
 	frame->rflags &= ~RFLAGS_TF;
 	cpu->fixup = 0;

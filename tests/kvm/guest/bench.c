@@ -93,7 +93,7 @@ void op_bench(struct guest_cpu *cpu)
 				    : : [p] "r"(p) : "r12", TRY_CLOBBERS));
 		break;
 	case BENCH_USER:
-		REPEAT(user_call(nothing, cpu, (void *)(cpu_block(cpu) + GUEST_USER_TOP)));
+		REPEAT(do_as_user(nothing, cpu));
 		break;
 	case BENCH_GAP:
 		end = longest_gap((const volatile uint64_t *)p);

@@ -43,7 +43,11 @@ stubs:
 
 	.balign	16
 trap:
-	pushq	%rax
+	/* From user mode: %gs is that of the kernel then. Both are the mailbox. */
+	testb	$3, 24(%rsp)
+	jz	1f
+	swapgs
+1:	pushq	%rax
 	pushq	%rcx
 	pushq	%rdx
 	pushq	%rbx
@@ -77,7 +81,10 @@ trap:
 	popq	%rcx
 	popq	%rax
 	addq	$16, %rsp
-	iretq
+	testb	$3, 8(%rsp)
+	jz	1f
+	swapgs
+1:	iretq
 
 /* void user_call(void (*fn)(struct guest_cpu *), struct guest_cpu *cpu, void *stack) */
 	.globl	user_call
@@ -95,14 +102,19 @@ user_call:
 	pushq	%rdx
 	pushq	$0x2
 	pushq	$GUEST_USER_CS
+	/* Where user mode is: in the lower half */
 	leaq	1f(%rip), %rcx
+	shlq	$17, %rcx
+	shrq	$17, %rcx
 	pushq	%rcx
+	swapgs
 	iretq
 1:	call	*%rax
 	int	$GUEST_VECTOR_RETURN
 	ud2
 
 user_return:
+	swapgs
 	movq	%gs:GUEST_CPU_USER_RSP, %rsp
 	popq	%r15
 	popq	%r14

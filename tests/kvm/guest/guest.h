@@ -8,6 +8,9 @@
 
 #include "abi.h"
 
+/* What is declared here is found relative to RIP: the program runs in either half. */
+#pragma GCC visibility push(hidden)
+
 #define STR_(x)	#x
 #define STR(x)	STR_(x)
 #define CPU_MEM(offset)	"%%gs:" STR(offset)
@@ -16,23 +19,30 @@
  * Try one instruction.  An exception in it is recorded in the mailbox and
  * continues behind it.  Clobbers R11: name it with TRY_CLOBBERS.
  */
-#define TRY(insn)							\
+#define TRY(insn)	TRY_BEHIND("", insn)
+
+/* The same behind prefix bytes that are none of the CPU's. */
+#define TRY_BEHIND(prefix, insn)					\
 	"leaq 772f(%%rip), %%r11\n\t"					\
 	"movq %%r11, " CPU_MEM(GUEST_CPU_FIXUP) "\n\t"			\
 	"leaq 771f(%%rip), %%r11\n\t"					\
-	"movq %%r11, " CPU_MEM(GUEST_CPU_INSN) "\n"			\
+	"movq %%r11, " CPU_MEM(GUEST_CPU_INSN) "\n\t"			\
+	prefix "\n"							\
 	"771:\t" insn "\n"						\
 	"772:\n\t"							\
 	"movq $0, " CPU_MEM(GUEST_CPU_FIXUP) "\n\t"
 
 /* The same with the stack pointer in the operand @sp, its end in end_rsp. */
-#define TRY_ON_STACK(sp, insn)						\
+#define TRY_ON_STACK(sp, insn)	TRY_ON_STACK_BEHIND("", sp, insn)
+
+#define TRY_ON_STACK_BEHIND(prefix, sp, insn)				\
 	"movq %%rsp, " CPU_MEM(GUEST_CPU_SAVED_RSP) "\n\t"		\
 	"leaq 772f(%%rip), %%r11\n\t"					\
 	"movq %%r11, " CPU_MEM(GUEST_CPU_FIXUP) "\n\t"			\
 	"leaq 771f(%%rip), %%r11\n\t"					\
 	"movq %%r11, " CPU_MEM(GUEST_CPU_INSN) "\n\t"			\
-	"movq " sp ", %%rsp\n"						\
+	"movq " sp ", %%rsp\n\t"					\
+	prefix "\n"							\
 	"771:\t" insn "\n"						\
 	"772:\n\t"							\
 	"movq %%rsp, " CPU_MEM(GUEST_CPU_END_RSP) "\n\t"		\
@@ -58,10 +68,12 @@ void user_call(guest_op_fn fn, struct guest_cpu *cpu, void *stack);
 void agent_main(struct guest_cpu *cpu) __attribute__((noreturn));
 void agent_trap(struct guest_frame *frame);
 void agent_do(struct guest_cpu *cpu, uint32_t op);
+/* Call @fn in user mode, which is in the lower half. */
+void do_as_user(guest_op_fn fn, struct guest_cpu *cpu);
 
 /*
  * The operations: store.c, string.c, simd.c, system.c, hammer.c, writes.c, bench.c,
- * l1.c, l1-vmx.c, l1-svm.c
+ * l1.c, l1-vmx.c, l1-svm.c, probe.c
  */
 #define DECLARE_OP(name)	void name(struct guest_cpu *cpu)
 DECLARE_OP(op_store);
@@ -133,6 +145,9 @@ DECLARE_OP(op_enter_nested);
 DECLARE_OP(op_movdir64b);
 DECLARE_OP(op_writes);
 DECLARE_OP(op_call_mem);
+DECLARE_OP(op_probe);
+
+#pragma GCC visibility pop
 
 static inline struct guest_cpu *this_cpu(void)
 {
@@ -169,10 +184,30 @@ static inline void outl(uint16_t port, uint32_t value)
 	asm volatile("outl %0, %1" : : "a"(value), "Nd"(port) : "memory");
 }
 
-/* The block of memory that belongs to @cpu. */
+/* The same place in the lower half, where its address is the physical one. */
+static inline uint64_t low(uint64_t address)
+{
+	return address & ~GUEST_HIGH;
+}
+
+/*
+ * The same place in the half that this code runs in.  The program is linked for the lower
+ * one, and so are the pointers in its tables.
+ */
+static inline uint64_t here(uint64_t address)
+{
+	uint64_t rip;
+
+	asm("leaq 0(%%rip), %0" : "=r"(rip));
+	return low(address) | (rip & GUEST_HIGH);
+}
+
+#define HERE(pointer)	((__typeof__(pointer))here((uint64_t)(pointer)))
+
+/* The block of memory that belongs to @cpu, by its physical address. */
 static inline uint64_t cpu_block(const struct guest_cpu *cpu)
 {
-	return (uint64_t)cpu - GUEST_MAILBOX;
+	return low((uint64_t)cpu) - GUEST_MAILBOX;
 }
 
 #endif /* KVM_TEST_GUEST_H */

@@ -182,7 +182,7 @@ static void write_guest(struct guest_cpu *cpu)
 		write_segment(n, n == CS ? GUEST_CS : GUEST_DS, ~0U, n == CS ? AR_CODE : AR_DATA,
 			      n == GS ? rdmsr(MSR_GS_BASE) : 0);
 	write_segment(LDTR, 0, 0, AR_UNUSABLE, 0);
-	write_segment(TR, GUEST_TR, 0x67, AR_TSS, cpu_block(cpu) + GUEST_TSS);
+	write_segment(TR, GUEST_TR, 0x67, AR_TSS, here(cpu_block(cpu) + GUEST_TSS));
 	vmwrite(GUEST_GDTR_BASE, gdt.base);
 	vmwrite(GUEST_GDTR_LIMIT, gdt.limit);
 	vmwrite(GUEST_IDTR_BASE, idt.base);
@@ -207,7 +207,7 @@ static void write_host(struct guest_cpu *cpu)
 	vmwrite(HOST_CR3, READ_CR(3));
 	vmwrite(HOST_CR4, READ_CR(4));
 	vmwrite(HOST_GS_BASE, rdmsr(MSR_GS_BASE));
-	vmwrite(HOST_TR_BASE, cpu_block(cpu) + GUEST_TSS);
+	vmwrite(HOST_TR_BASE, here(cpu_block(cpu) + GUEST_TSS));
 	vmwrite(HOST_GDTR_BASE, l1_gdt().base);
 	vmwrite(HOST_IDTR_BASE, l1_idt().base);
 	vmwrite(HOST_RIP, (uint64_t)vmx_exit);

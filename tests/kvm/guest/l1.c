@@ -35,7 +35,7 @@ static uint64_t *table(uint64_t base, uint64_t page)
 static void make_tables(uint64_t base, uint32_t mode)
 {
 	const struct l1_vendor *v = vendor;
-	uint64_t leaf = mode & L1_SPLITS ? v->leaf & ~v->user() : v->leaf, i;
+	uint64_t leaf = mode & L1_SPLITS ? v->leaf & ~HERE(v->user)() : v->leaf, i;
 
 	table(base, L1_ROOT)[0] = (base + L1_PDPT) | v->table;
 	table(base, L1_PDPT)[0] = (base + L1_PD_LOW) | v->table;
@@ -58,7 +58,7 @@ void op_nested_on(struct guest_cpu *cpu)
 	if (!vendor)
 		return;
 	make_tables(l1_base(cpu), cpu->l2_mode);
-	if (vendor->on(cpu, l1_base(cpu)))
+	if (HERE(vendor->on)(cpu, l1_base(cpu)))
 		cpu->ret[0] = vendor->number;
 }
 
@@ -67,7 +67,7 @@ void op_nested_run(struct guest_cpu *cpu)
 	/* An injected event that goes wrong ends up there too. */
 	if (cpu->l2_mode & L1_INJECTS)
 		cpu->fixup = (uint64_t)l2_start;
-	vendor->run(cpu, l1_base(cpu));
+	HERE(vendor->run)(cpu, l1_base(cpu));
 	/* The L2 may have been left in the middle of an instruction under test. */
 	cpu->fixup = 0;
 }
@@ -75,7 +75,7 @@ void op_nested_run(struct guest_cpu *cpu)
 /* The stack that the L2 is entered with, which only an injected event uses. */
 uint64_t l2_stack(struct guest_cpu *cpu)
 {
-	return cpu->l2_mode & L1_INJECTS ? cpu->arg[0] : cpu_block(cpu) + GUEST_L2_TOP;
+	return cpu->l2_mode & L1_INJECTS ? cpu->arg[0] : here(cpu_block(cpu) + GUEST_L2_TOP);
 }
 
 static void do_in_user_mode(struct guest_cpu *cpu)
@@ -88,7 +88,7 @@ void l2_main(struct guest_cpu *cpu)
 	cpu->fixup = 0;
 	cpu->l2_cr3 = READ_CR(3);
 	if (cpu->l2_mode & L1_USER)
-		user_call(do_in_user_mode, cpu, (void *)(cpu_block(cpu) + GUEST_USER_TOP));
+		do_as_user(do_in_user_mode, cpu);
 	else
 		agent_do(cpu, cpu->l2_op);
 	for (;;) {

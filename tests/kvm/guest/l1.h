@@ -59,6 +59,8 @@
 
 #ifdef KVM_TEST_GUEST_H
 
+#pragma GCC visibility push(hidden)
+
 /**
  * struct l1_vendor - what differs between Intel and AMD
  * @number: what OP_NESTED_ON returns
@@ -126,6 +128,8 @@ extern const char svm_vmrun[], svm_left[];	/* in there: VMRUN, and what follows 
 /* l1.c */
 void l2_main(struct guest_cpu *cpu) __attribute__((noreturn));
 uint64_t l2_stack(struct guest_cpu *cpu);
+
+#pragma GCC visibility pop
 
 #endif /* KVM_TEST_GUEST_H */
 #endif /* KVM_TEST_GUEST_L1_H */

@@ -144,6 +144,30 @@ bool host_nx_huge_pages(const char *value)
 	return write_file("/sys/module/kvm/parameters/nx_huge_pages", value);
 }
 
+bool host_force_emulation(bool on)
+{
+	return write_file("/sys/module/kvm/parameters/force_emulation_prefix", on ? "1" : "0");
+}
+
+static bool is_on(const char *path)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	char c = 'N';
+
+	if (fd < 0)
+		return false;
+	if (read(fd, &c, 1) != 1)
+		c = 'N';
+	close(fd);
+	return c == 'Y' || c == '1';
+}
+
+bool host_has_tdp(void)
+{
+	return is_on("/sys/module/kvm_intel/parameters/ept") ||
+	       is_on("/sys/module/kvm_amd/parameters/npt");
+}
+
 bool host_scans_for_leaks(void)
 {
 	return !access("/sys/kernel/debug/kmemleak", F_OK);

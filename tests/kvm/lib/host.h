@@ -29,6 +29,12 @@ bool host_collapse(void *p);
 /** host_nx_huge_pages - set KVM's parameter, which new VMs take: "off", "force", "auto" */
 bool host_nx_huge_pages(const char *value);
 
+/** host_force_emulation - have KVM emulate what follows its prefix; false if it cannot */
+bool host_force_emulation(bool on);
+
+/** host_has_tdp - does the CPU walk the guest's page tables by itself, with EPT or NPT? */
+bool host_has_tdp(void);
+
 /** host_scans_for_leaks - is this a kernel that does, the lab's debug? */
 bool host_scans_for_leaks(void);
 

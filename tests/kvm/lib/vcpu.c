@@ -29,6 +29,7 @@
 #define APIC_X2APIC	(1UL << 10)
 #define APIC_ENABLE	(1UL << 11)
 #define MSR_X2APIC_SVR	0x80f
+#define MSR_KERNEL_GS_BASE 0xc0000102
 
 #define GATE_KERNEL	0x8e
 #define GATE_USER	0xee
@@ -75,6 +76,12 @@ static void arm_timer(unsigned int ms)
 	timer_settime(timer, 0, &when, NULL);
 }
 
+/* What is added to the address of the kernel's code and data. */
+static uint64_t half(const struct vcpu *vcpu)
+{
+	return vcpu->base - vcpu->block;
+}
+
 static void set_descriptor(uint8_t *gdt, unsigned int selector, uint64_t value)
 {
 	memcpy(gdt + (selector & ~7U), &value, sizeof(value));
@@ -82,7 +89,7 @@ static void set_descriptor(uint8_t *gdt, unsigned int selector, uint64_t value)
 
 static void fill_gdt(struct vcpu *vcpu)
 {
-	uint64_t tss = vcpu->block + GUEST_TSS;
+	uint64_t tss = vcpu->base + GUEST_TSS;
 	uint8_t *gdt = vm_hva(vcpu->vm, vcpu->block + GUEST_GDT);
 
 	memset(gdt, 0, PAGE_SIZE);
@@ -95,13 +102,15 @@ static void fill_gdt(struct vcpu *vcpu)
 	set_descriptor(gdt, GUEST_TR, 0x0000890000000067 | (tss & 0xffffff) << 16 |
 		       (tss & 0xff000000) << 32);
 	set_descriptor(gdt, GUEST_TR + 8, tss >> 32);
+	set_descriptor(gdt, GUEST_CS32, 0x00cf9b000000ffff);
+	set_descriptor(gdt, GUEST_USER_CS32, 0x00cffb000000ffff);
 }
 
 static void fill_tss(struct vcpu *vcpu)
 {
 	uint8_t *tss = vm_hva(vcpu->vm, vcpu->block + GUEST_TSS);
-	uint64_t rsp0 = vcpu->block + GUEST_RSP0_TOP;
-	uint64_t ist1 = vcpu->block + GUEST_IST1_TOP, ist2 = vcpu->block + GUEST_IST2_TOP;
+	uint64_t rsp0 = vcpu->base + GUEST_RSP0_TOP;
+	uint64_t ist1 = vcpu->base + GUEST_IST1_TOP, ist2 = vcpu->base + GUEST_IST2_TOP;
 	uint16_t no_io_map = 104;
 
 	memset(tss, 0, PAGE_SIZE);
@@ -118,7 +127,7 @@ static void fill_idt(struct vcpu *vcpu)
 	unsigned int i;
 
 	for (i = 0; i < 256; i++) {
-		uint64_t to = image->stubs + i * image->stub_size;
+		uint64_t to = image->stubs + i * image->stub_size + half(vcpu);
 		bool user = i == GUEST_VECTOR_RETURN || i == GUEST_VECTOR_EVENT;
 		uint64_t type = user ? GATE_USER : GATE_KERNEL;
 
@@ -155,15 +164,15 @@ static void set_sregs(struct vcpu *vcpu)
 	s.fs = s.ds;
 	s.gs = s.ds;
 	s.ss = s.ds;
-	s.gs.base = vcpu->block + GUEST_MAILBOX;
+	s.gs.base = vcpu->base + GUEST_MAILBOX;
 	s.tr = (struct kvm_segment){
-		.base = vcpu->block + GUEST_TSS, .limit = 0x67, .selector = GUEST_TR,
+		.base = vcpu->base + GUEST_TSS, .limit = 0x67, .selector = GUEST_TR,
 		.type = 11, .present = 1,
 	};
 	s.ldt = (struct kvm_segment){ .unusable = 1 };
-	s.gdt.base = vcpu->block + GUEST_GDT;
+	s.gdt.base = vcpu->base + GUEST_GDT;
 	s.gdt.limit = PAGE_SIZE - 1;
-	s.idt.base = vcpu->block + GUEST_IDT;
+	s.idt.base = vcpu->base + GUEST_IDT;
 	s.idt.limit = PAGE_SIZE - 1;
 	s.cr0 = CR0_PE | CR0_MP | CR0_ET | CR0_NE | CR0_WP | CR0_PG;
 	s.cr3 = vcpu->vm->cr3;
@@ -174,12 +183,43 @@ static void set_sregs(struct vcpu *vcpu)
 	vcpu_ioctl(vcpu, KVM_SET_SREGS, &s);
 }
 
+void vcpu_set_msr(struct vcpu *vcpu, uint32_t index, uint64_t value)
+{
+	struct {
+		struct kvm_msrs head;
+		struct kvm_msr_entry entry;
+	} msr = {
+		.head.nmsrs = 1,
+		.entry = { .index = index, .data = value },
+	};
+
+	require_eq(vcpu_ioctl(vcpu, KVM_SET_MSRS, &msr), 1);
+}
+
+void vcpu_set_cr4(struct vcpu *vcpu, uint64_t bits, bool on)
+{
+	struct kvm_sregs s;
+
+	vcpu_ioctl(vcpu, KVM_GET_SREGS, &s);
+	s.cr4 = on ? s.cr4 | bits : s.cr4 & ~bits;
+	vcpu_ioctl(vcpu, KVM_SET_SREGS, &s);
+}
+
+int vcpu_set_cr3(struct vcpu *vcpu, uint64_t cr3)
+{
+	struct kvm_sregs s;
+
+	vcpu_ioctl(vcpu, KVM_GET_SREGS, &s);
+	s.cr3 = cr3;
+	return ioctl(vcpu->fd, KVM_SET_SREGS, &s) ? errno : 0;
+}
+
 void vcpu_reset_state(struct vcpu *vcpu)
 {
 	const struct guest_image *image = vm_hva(vcpu->vm, GUEST_IMAGE_BASE);
 	struct kvm_regs regs = {
-		.rip = image->entry,
-		.rsp = vcpu->block + GUEST_STACK_TOP,
+		.rip = image->entry + half(vcpu),
+		.rsp = vcpu->base + GUEST_STACK_TOP,
 		.rflags = 2,
 	};
 	struct kvm_vcpu_events events;
@@ -196,7 +236,8 @@ void vcpu_reset_state(struct vcpu *vcpu)
 	events.flags = KVM_VCPUEVENT_VALID_NMI_PENDING;
 	vcpu_ioctl(vcpu, KVM_SET_VCPU_EVENTS, &events);
 	memset(vcpu->cpu, 0, sizeof(*vcpu->cpu));
-	vcpu->cpu->self = vcpu->block + GUEST_MAILBOX;
+	vcpu->cpu->self = vcpu->base + GUEST_MAILBOX;
+	vcpu_set_msr(vcpu, MSR_KERNEL_GS_BASE, vcpu->block + GUEST_MAILBOX);
 	vcpu->cpu->vector = GUEST_NO_FAULT;
 }
 
@@ -241,19 +282,61 @@ static void set_cpuid(struct vcpu *vcpu)
 	free(cpuid);
 }
 
+/* What KVM_SET_CPUID2 was given; the caller frees it. */
+static struct kvm_cpuid2 *get_cpuid(struct vcpu *vcpu)
+{
+	struct kvm_cpuid2 *cpuid;
+
+	cpuid = calloc(1, sizeof(*cpuid) + MAX_CPUID * sizeof(cpuid->entries[0]));
+	require(cpuid, "out of memory");
+	cpuid->nent = MAX_CPUID;
+	vcpu_ioctl(vcpu, KVM_GET_CPUID2, cpuid);
+	return cpuid;
+}
+
+static uint32_t *find_cpuid(struct kvm_cpuid2 *cpuid, uint32_t leaf, uint32_t index,
+			    enum cpuid_register reg)
+{
+	unsigned int i;
+
+	for (i = 0; i < cpuid->nent; i++) {
+		struct kvm_cpuid_entry2 *e = &cpuid->entries[i];
+
+		if (e->function == leaf && e->index == index)
+			return reg == CPUID_EAX ? &e->eax : reg == CPUID_EBX ? &e->ebx :
+			       reg == CPUID_ECX ? &e->ecx : &e->edx;
+	}
+	return NULL;
+}
+
+uint32_t vcpu_cpuid(struct vcpu *vcpu, uint32_t leaf, uint32_t index, enum cpuid_register reg)
+{
+	struct kvm_cpuid2 *cpuid = get_cpuid(vcpu);
+	const uint32_t *p = find_cpuid(cpuid, leaf, index, reg);
+	uint32_t value = p ? *p : 0;
+
+	free(cpuid);
+	return value;
+}
+
+void vcpu_hide_cpuid(struct vcpu *vcpu, uint32_t leaf, uint32_t index, enum cpuid_register reg,
+		     uint32_t bits)
+{
+	struct kvm_cpuid2 *cpuid = get_cpuid(vcpu);
+	uint32_t *p = find_cpuid(cpuid, leaf, index, reg);
+
+	if (p)
+		*p &= ~bits;
+	vcpu_ioctl(vcpu, KVM_SET_CPUID2, cpuid);
+	free(cpuid);
+}
+
 /* Switch the APIC on, so that the guest can take interrupts from it. */
 static void set_apic(struct vcpu *vcpu)
 {
-	struct {
-		struct kvm_msrs head;
-		struct kvm_msr_entry entry;
-	} msr = {
-		.head.nmsrs = 1,
-		.entry = { .index = MSR_X2APIC_SVR, .data = 0x1ff },
-	};
 	struct kvm_mp_state state = { .mp_state = KVM_MP_STATE_RUNNABLE };
 
-	require_eq(vcpu_ioctl(vcpu, KVM_SET_MSRS, &msr), 1);
+	vcpu_set_msr(vcpu, MSR_X2APIC_SVR, 0x1ff);
 	vcpu_ioctl(vcpu, KVM_SET_MP_STATE, &state);
 	vcpu->cpu->flags |= GUEST_F_X2APIC;
 }
@@ -267,6 +350,7 @@ struct vcpu *vcpu_new(struct vm *vm, unsigned int id)
 	vcpu->id = id;
 	vcpu->timeout_ms = TIMEOUT_MS;
 	vcpu->block = GUEST_CPU_BASE + id * GUEST_CPU_SIZE;
+	vcpu->base = vcpu->block + (vm->flags & VM_HIGH ? GUEST_HIGH : 0);
 	vcpu->cpu = vm_hva(vm, vcpu->block + GUEST_MAILBOX);
 	vcpu->fd = vm_ioctl(vm, KVM_CREATE_VCPU, id);
 	vcpu->run_size = must_ioctl(vm->kvm_fd, KVM_GET_VCPU_MMAP_SIZE, "KVM_GET_VCPU_MMAP_SIZE",
@@ -396,6 +480,13 @@ static void *run_thread(void *arg)
 
 	vcpu->result = vcpu_continue(vcpu);
 	return NULL;
+}
+
+void vcpu_map(struct vcpu *vcpu, uint64_t gva, uint64_t gpa, uint64_t bits)
+{
+	struct run r = vcpu_op(vcpu, OP_STORE, GUEST_HIGH + vm_pte(vcpu->vm, gva), gpa | bits, 8);
+
+	require(r.end == RUN_DONE && r.vector == GUEST_NO_FAULT, "%s", run_text(&r));
 }
 
 void vcpu_spawn_args(struct vcpu *vcpu, enum guest_op op, struct op_args args)

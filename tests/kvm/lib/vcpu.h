@@ -45,7 +45,8 @@ struct vcpu {
 	struct kvm_run *run;
 	size_t run_size;
 	struct guest_cpu *cpu;	/* its mailbox */
-	uint64_t block;		/* guest address of its block of memory */
+	uint64_t block;		/* guest physical address of its block of memory */
+	uint64_t base;		/* where its kernel has that: the same but for VM_HIGH */
 	uint64_t events_before;
 	unsigned int timeout_ms;
 	bool smm_exits;
@@ -63,6 +64,33 @@ void vcpu_free(struct vcpu *vcpu);
 
 /** vcpu_reset_state - registers as at the start: long mode, at the agent's entry */
 void vcpu_reset_state(struct vcpu *vcpu);
+
+/** vcpu_set_msr - as the VMM sets one */
+void vcpu_set_msr(struct vcpu *vcpu, uint32_t index, uint64_t value);
+
+/** vcpu_set_cr4 - as the VMM sets or clears bits of CR4 */
+void vcpu_set_cr4(struct vcpu *vcpu, uint64_t bits, bool on);
+
+/** vcpu_set_cr3 - as the VMM sets it; 0 or an errno */
+int vcpu_set_cr3(struct vcpu *vcpu, uint64_t cr3);
+
+/**
+ * vcpu_map - the guest itself changes the leaf that maps @gva
+ *
+ * So that KVM's own page tables, if it has them, follow; as the TLB does when CR3 is loaded.
+ * The kernel of VM_HIGH only.
+ */
+void vcpu_map(struct vcpu *vcpu, uint64_t gva, uint64_t gpa, uint64_t bits);
+
+/* Registers of CPUID, for vcpu_cpuid(). */
+enum cpuid_register { CPUID_EAX, CPUID_EBX, CPUID_ECX, CPUID_EDX };
+
+/** vcpu_cpuid - what the guest's CPUID says */
+uint32_t vcpu_cpuid(struct vcpu *vcpu, uint32_t leaf, uint32_t index, enum cpuid_register reg);
+
+/** vcpu_hide_cpuid - take bits away from what it says; before the vCPU has run */
+void vcpu_hide_cpuid(struct vcpu *vcpu, uint32_t leaf, uint32_t index, enum cpuid_register reg,
+		     uint32_t bits);
 
 /** vcpu_set_ist - have the exception @vector delivered on stack 1 or 2; 0 = none */
 void vcpu_set_ist(struct vcpu *vcpu, unsigned int vector, unsigned int ist);
@@ -135,6 +163,7 @@ uint32_t vcpu_features(struct vcpu *vcpu);
 
 #define VECTOR_UD	6
 #define VECTOR_DF	8
+#define VECTOR_SS	12
 #define VECTOR_GP	13
 #define VECTOR_PF	14
 

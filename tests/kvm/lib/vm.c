@@ -89,6 +89,11 @@ struct vm *vm_new(const struct vm_options *options)
 	vm_add_slot(vm, GUEST_ARENA, pages * PAGE_SIZE, o->arena, 0);
 	vm_map(vm, GUEST_ARENA, GUEST_ARENA, pages, PTE_DEFAULT);
 
+	if (vm->flags & VM_HIGH) {
+		vm_map(vm, GUEST_HIGH, 0, GUEST_LOW_SIZE / PAGE_SIZE, PTE_DEFAULT & ~PTE_USER);
+		vm_map(vm, GUEST_HIGH + GUEST_ARENA, GUEST_ARENA, pages, PTE_DEFAULT & ~PTE_USER);
+	}
+
 	vm->n_vcpus = o->vcpus ?: 1;
 	for (i = 0; i < vm->n_vcpus; i++)
 		vm->vcpu[i] = vcpu_new(vm, i);

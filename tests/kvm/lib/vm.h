@@ -38,6 +38,7 @@ struct kvm_pre_fault_memory {
 #define VM_HYPERV	(1U << 2)	/* CPUID says Hyper-V, and KVM at 0x40000100 */
 #define VM_DIRTY_RING	(1U << 3)	/* pages written are told in rings of VM_RING_ENTRIES */
 #define VM_RAW		(1U << 1)	/* vCPUs as KVM creates them, in real mode */
+#define VM_HIGH		(1U << 4)	/* the guest's kernel is in the upper half, at GUEST_HIGH */
 
 /* How guest memory is backed. */
 enum backing {

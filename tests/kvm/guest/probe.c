@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* One access of many kinds, carried out by the CPU or, behind a prefix, by KVM's emulator. */
+#include "guest.h"
+
+/* kvm.force_emulation_prefix: UD2, and bytes that no CPU sees because of that. */
+#define FORCED	"ud2; .byte 0x6b, 0x76, 0x6d"
+
+#define RFLAGS_AC	(1UL << 18)
+
+/* @insn as it is, or forced; operands follow. */
+#define PROBE(insn, ...)							\
+	do {									\
+		if (cpu->arg[2] & PROBE_FORCED)					\
+			asm volatile(TRY_BEHIND(FORCED, insn) __VA_ARGS__);	\
+		else								\
+			asm volatile(TRY(insn) __VA_ARGS__);			\
+	} while (0)
+
+/* The same with the stack pointer in the operand @sp. */
+#define PROBE_ON_STACK(insn, ...)						\
+	do {									\
+		if (cpu->arg[2] & PROBE_FORCED)					\
+			asm volatile(TRY_ON_STACK_BEHIND(FORCED, "%[sp]", insn) __VA_ARGS__); \
+		else								\
+			asm volatile(TRY_ON_STACK("%[sp]", insn) __VA_ARGS__);	\
+	} while (0)
+
+struct invpcid {
+	uint64_t pcid, address;
+};
+
+static void set_ac(uint64_t ac)
+{
+	asm volatile("pushfq; andq %0, (%%rsp); orq %1, (%%rsp); popfq"
+		     : : "r"(~RFLAGS_AC), "r"(ac) : "memory", "cc");
+}
+
+/* Below what this function has on its stack. */
+static __attribute__((noinline)) uint64_t free_stack(void)
+{
+	return (uint64_t)__builtin_frame_address(0) - 1024;
+}
+
+static void probe_memory(struct guest_cpu *cpu, uint64_t p)
+{
+	uint64_t value = cpu->arg[3], di = (uint64_t)&value;
+
+	switch (cpu->arg[0]) {
+	case PROBE_LOAD:
+		PROBE("movq (%[p]), %[v]", : [v] "+r"(value) : [p] "r"(p) : TRY_CLOBBERS);
+		break;
+	case PROBE_STORE:
+		PROBE("movq %[v], (%[p])", : : [v] "r"(value), [p] "r"(p) : TRY_CLOBBERS);
+		break;
+	case PROBE_MOVS:
+		PROBE("movsq", : "+S"(p), "+D"(di) : : TRY_CLOBBERS);
+		break;
+	case PROBE_SGDT:
+		PROBE("sgdt (%[p])", : : [p] "r"(p) : TRY_CLOBBERS);
+		break;
+	case PROBE_LGDT:
+		PROBE("lgdt (%[p])", : : [p] "r"(p) : TRY_CLOBBERS);
+		break;
+	case PROBE_LEA:
+		PROBE("leaq (%[p]), %[v]", : [v] "+r"(value) : [p] "r"(p) : TRY_CLOBBERS);
+		break;
+	}
+	cpu->ret[0] = value;
+}
+
+static void probe_rbp(struct guest_cpu *cpu, uint64_t p)
+{
+	uint64_t value = 0;
+
+	if (cpu->arg[2] & PROBE_FORCED)
+		asm volatile("xchgq %%rbp, %%rsi\n\t"
+			     TRY_BEHIND(FORCED, "movq (%%rbp), %%rax") "xchgq %%rbp, %%rsi"
+			     : "+a"(value), "+S"(p) : : TRY_CLOBBERS);
+	else
+		asm volatile("xchgq %%rbp, %%rsi\n\t"
+			     TRY("movq (%%rbp), %%rax") "xchgq %%rbp, %%rsi"
+			     : "+a"(value), "+S"(p) : : TRY_CLOBBERS);
+	cpu->ret[0] = value;
+}
+
+static void probe_stack(struct guest_cpu *cpu, uint64_t p)
+{
+	uint64_t value = cpu->arg[3];
+
+	switch (cpu->arg[0]) {
+	case PROBE_PUSH:
+		PROBE_ON_STACK("pushq %[v]", : : [sp] "r"(p + 8), [v] "r"(value) : TRY_CLOBBERS);
+		break;
+	case PROBE_POP:
+		PROBE_ON_STACK("popq %[v]", : [v] "+r"(value) : [sp] "r"(p) : TRY_CLOBBERS);
+		break;
+	case PROBE_CALL_ON:
+		PROBE_ON_STACK("call 772f", : : [sp] "r"(p + 8) : TRY_CLOBBERS);
+		break;
+	}
+	cpu->ret[0] = value;
+}
+
+static void probe_branch(struct guest_cpu *cpu, uint64_t p)
+{
+	uint64_t sp = free_stack(), *frame = (uint64_t *)sp;
+
+	if (cpu->arg[0] == PROBE_CALL) {
+		PROBE_ON_STACK("call *%[p]", : : [sp] "r"(sp), [p] "r"(p) : TRY_CLOBBERS);
+		return;
+	}
+	frame[0] = p;
+	frame[1] = cpu->flags & GUEST_F_USER ? GUEST_USER_CS32 : GUEST_CS32;
+	PROBE_ON_STACK("lretq", : : [sp] "r"(sp) : TRY_CLOBBERS);
+}
+
+static void probe_system(struct guest_cpu *cpu, uint64_t p)
+{
+	struct invpcid named = { 0, p };
+	uint8_t byte = 0;
+
+	switch (cpu->arg[0]) {
+	case PROBE_INVLPG:
+		PROBE("invlpg (%[p])", : : [p] "r"(p) : TRY_CLOBBERS);
+		break;
+	case PROBE_INVPCID:
+		PROBE("invpcid (%[d]), %[type]",
+		      : : [d] "r"(&named), [type] "r"(0UL) : TRY_CLOBBERS);
+		break;
+	case PROBE_INVPCID_AT:
+		PROBE("invpcid (%[d]), %[type]", : : [d] "r"(p), [type] "r"(2UL) : TRY_CLOBBERS);
+		break;
+	case PROBE_LOAD_DS:
+		PROBE("movw %w[selector], %%ds",
+		      : : [selector] "r"((uint32_t)cpu->arg[3]) : TRY_CLOBBERS);
+		break;
+	case PROBE_VMPTRST:
+		PROBE("vmptrst (%[p])", : : [p] "r"(p) : TRY_CLOBBERS);
+		break;
+	case PROBE_CR4:
+		PROBE("movq %[v], %%cr4", : : [v] "r"(cpu->arg[3]) : TRY_CLOBBERS);
+		asm volatile("movq %%cr4, %0" : "=r"(cpu->ret[0]));
+		break;
+	case PROBE_IN:
+		PROBE("inb %%dx, %%al", : "+a"(byte) : "d"((uint16_t)cpu->arg[3]) : TRY_CLOBBERS);
+		break;
+	}
+}
+
+void op_probe(struct guest_cpu *cpu)
+{
+	uint64_t p = cpu->arg[1];
+
+	if (cpu->arg[2] & PROBE_AC)
+		set_ac(RFLAGS_AC);
+	switch (cpu->arg[0]) {
+	case PROBE_LOAD:
+	case PROBE_STORE:
+	case PROBE_MOVS:
+	case PROBE_SGDT:
+	case PROBE_LGDT:
+	case PROBE_LEA:
+		probe_memory(cpu, p);
+		break;
+	case PROBE_LOAD_SS:
+		probe_rbp(cpu, p);
+		break;
+	case PROBE_PUSH:
+	case PROBE_POP:
+	case PROBE_CALL_ON:
+		probe_stack(cpu, p);
+		break;
+	case PROBE_CALL:
+	case PROBE_JUMP_32:
+		probe_branch(cpu, p);
+		break;
+	default:
+		probe_system(cpu, p);
+		break;
+	}
+	set_ac(0);
+}

@@ -1,0 +1,734 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Linear Address Space Separation: what KVM's emulator forbids is what the CPU forbids, and
+ * both what the architecture says (Intel's Instruction Set Extensions reference, "Linear
+ * Address Space Separation").  The kernel of these guests is in the upper half.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "lib/host.h"
+#include "lib/nested.h"
+#include "suites.h"
+
+#define CR4_SMAP	(1UL << 21)
+#define CR4_LASS	(1UL << 27)
+#define CPUID_7_1_LASS	(1U << 6)	/* EAX */
+#define MSR_VMX_CR4_FIXED1 0x489
+#define VMCS_GUEST_CR4	0x6804
+#define TRACING		"/sys/kernel/tracing"
+
+/* SDM vol. 3, "SMRAM": where it is after a reset. */
+#define SMM_BASE	0x30000UL
+#define SMM_ENTRY	0x8000UL
+#define SMM_SIZE	0x10000UL
+
+/* A page in each half, and the last eight bytes of the upper one with the first of the lower. */
+#define LOWER_PAGE	0x70000000UL
+#define UPPER_PAGE	0xffff900000000000UL
+#define TOP_PAGE	0xfffffffffffff000UL
+#define OFFSET		0x100UL
+#define WRAPS		0xfffffffffffffffcUL
+
+/* What is there. */
+#define LOWER_FRAME	(GUEST_ARENA + 2 * PAGE_SIZE)
+#define UPPER_FRAME	(GUEST_ARENA + 3 * PAGE_SIZE)
+#define TOP_FRAME	(GUEST_ARENA + 4 * PAGE_SIZE)
+#define BOTTOM_FRAME	0UL
+
+/* A data segment of user mode, accessed. */
+#define DESCRIPTOR	0x00cff3000000ffffUL
+#define LDT_SELECTOR	4
+
+#define RET		0xc3
+#define LEAF		(PTE_PRESENT | PTE_WRITE)
+
+enum place { LOWER, UPPER, WRAPPING, NR_PLACES };
+
+/** struct row - one kind of access */
+struct row {
+	enum guest_probe probe;
+	bool stack;		/* #SS, not #GP */
+	bool fetch;
+	bool implicit;
+	bool exempt;
+	bool kernel_only;	/* user mode may not */
+	bool native_only;	/* KVM's emulator cannot */
+	bool in_pieces;		/* the first of which is in the upper half if they wrap */
+};
+
+static const struct row rows[] = {
+	{ PROBE_LOAD },
+	{ PROBE_STORE },
+	{ PROBE_MOVS },
+	{ PROBE_SGDT, .in_pieces = true },
+	{ PROBE_INVPCID_AT, .kernel_only = true, .native_only = true },
+	{ PROBE_PUSH, .stack = true },
+	{ PROBE_POP, .stack = true },
+	{ PROBE_LOAD_SS, .stack = true },
+	{ PROBE_CALL_ON, .stack = true },
+	{ PROBE_CALL, .fetch = true },
+	{ PROBE_INVLPG, .exempt = true, .kernel_only = true },
+	{ PROBE_INVPCID, .exempt = true, .kernel_only = true, .native_only = true },
+	{ PROBE_LOAD_DS, .implicit = true },
+};
+
+/** struct cell - one way to do it */
+struct cell {
+	enum place place;
+	bool user, smap, ac, forced;
+};
+
+struct lass {
+	struct vm *vm;
+	struct vcpu *v;
+};
+
+static const char *const places[] = { "lower", "upper", "wrapping" };
+
+static uint64_t address_of(enum place place)
+{
+	return place == LOWER ? LOWER_PAGE + OFFSET : place == UPPER ? UPPER_PAGE + OFFSET : WRAPS;
+}
+
+/* The architecture's rules. */
+static bool is_forbidden(const struct row *row, const struct cell *c)
+{
+	bool first = c->place != LOWER, last = c->place == UPPER;
+
+	if (row->exempt)
+		return false;
+	/* The code there is one byte. */
+	if (row->fetch)
+		last = first;
+	if (c->user && !row->implicit)
+		return first || last;
+	if (!row->fetch && (!c->smap || (c->ac && !row->implicit)))
+		return false;
+	return !first || !last;
+}
+
+static bool has_lass(struct vcpu *v)
+{
+	return vcpu_cpuid(v, 7, 1, CPUID_EAX) & CPUID_7_1_LASS;
+}
+
+/* For map_pages(). */
+static void make_tables(struct vm *vm)
+{
+	vm_map(vm, LOWER_PAGE, LOWER_FRAME, 1, LEAF);
+	vm_map(vm, UPPER_PAGE, UPPER_FRAME, 1, LEAF);
+	vm_map(vm, TOP_PAGE, TOP_FRAME, 1, LEAF);
+}
+
+/* Also after a cell that has gone wrong. */
+static void begin(struct lass *l)
+{
+	vcpu_reset_state(l->v);
+	/* A fault on a stack that may not be used. */
+	vcpu_set_ist(l->v, VECTOR_SS, 2);
+	vcpu_set_ist(l->v, VECTOR_GP, 2);
+	vcpu_set_cr4(l->v, CR4_LASS, true);
+}
+
+static void lass_set_up(struct lass *l)
+{
+	const struct vm_options options = { .flags = VM_HIGH };
+
+	l->vm = vm_new(&options);
+	l->v = l->vm->vcpu[0];
+	require(host_force_emulation(true), "kvm.force_emulation_prefix: %s", strerror(errno));
+	make_tables(l->vm);
+	begin(l);
+}
+
+/* Pages that nobody has touched, for one side: no other check of the CPU's says no. */
+static void map_pages(struct lass *l, bool user)
+{
+	uint64_t bits = LEAF | (user ? PTE_USER : 0);
+
+	vcpu_map(l->v, LOWER_PAGE, LOWER_FRAME, bits);
+	vcpu_map(l->v, UPPER_PAGE, UPPER_FRAME, bits);
+	vcpu_map(l->v, TOP_PAGE, TOP_FRAME, bits);
+	vcpu_map(l->v, 0, BOTTOM_FRAME, bits);
+	require_done(vcpu_op(l->v, OP_LOAD_CR3, l->vm->cr3));
+}
+
+static bool is_accessed(struct lass *l, uint64_t gva)
+{
+	return vm_read64(l->vm, vm_pte(l->vm, gva)) & PTE_ACCESSED;
+}
+
+static bool any_accessed(struct lass *l)
+{
+	return is_accessed(l, LOWER_PAGE) || is_accessed(l, UPPER_PAGE) ||
+	       is_accessed(l, TOP_PAGE) || is_accessed(l, 0);
+}
+
+/* What is to be read there. */
+static void put(struct lass *l, enum place place, const void *bytes, size_t n)
+{
+	if (place == WRAPPING) {
+		memcpy(vm_hva(l->vm, TOP_FRAME + PAGE_SIZE - 4), bytes, 4);
+		memcpy(vm_hva(l->vm, BOTTOM_FRAME), (const uint8_t *)bytes + 4, n - 4);
+	} else {
+		memcpy(vm_hva(l->vm, (place == LOWER ? LOWER_FRAME : UPPER_FRAME) + OFFSET), bytes,
+		       n);
+	}
+}
+
+/* A table of one descriptor there, for an access by the CPU itself. */
+static void set_ldt(struct lass *l, enum place place)
+{
+	const uint64_t descriptor = DESCRIPTOR;
+	struct kvm_sregs s;
+
+	vcpu_ioctl(l->v, KVM_GET_SREGS, &s);
+	s.ldt = (struct kvm_segment){
+		.base = address_of(place), .limit = 7, .selector = GUEST_TR, .type = 2, .present = 1,
+	};
+	vcpu_ioctl(l->v, KVM_SET_SREGS, &s);
+	put(l, place, &descriptor, sizeof(descriptor));
+}
+
+static void fill_pages(struct lass *l, const struct row *row, enum place place)
+{
+	static const uint8_t invpcid[16];
+
+	memset(vm_hva(l->vm, LOWER_FRAME), RET, PAGE_SIZE);
+	memset(vm_hva(l->vm, UPPER_FRAME), RET, PAGE_SIZE);
+	memset(vm_hva(l->vm, TOP_FRAME), RET, PAGE_SIZE);
+	memset(vm_hva(l->vm, BOTTOM_FRAME), RET, PAGE_SIZE);
+	if (row->probe == PROBE_LOAD_DS)
+		set_ldt(l, place);
+	if (row->probe == PROBE_INVPCID_AT)
+		put(l, place, invpcid, sizeof(invpcid));
+}
+
+static struct run probe(struct lass *l, const struct row *row, const struct cell *c)
+{
+	uint64_t operand = row->probe == PROBE_LOAD_DS ? LDT_SELECTOR + (c->user ? 3 : 0) : 42;
+	struct run r;
+
+	map_pages(l, c->user && !row->implicit);
+	vcpu_set_cr4(l->v, CR4_SMAP, c->smap);
+	fill_pages(l, row, c->place);
+	if (c->user)
+		l->v->cpu->flags |= GUEST_F_USER;
+	r = vcpu_op(l->v, OP_PROBE, row->probe, address_of(c->place),
+		    (c->forced ? PROBE_FORCED : 0) | (c->ac ? PROBE_AC : 0), operand);
+	l->v->cpu->flags &= ~GUEST_F_USER;
+	return r;
+}
+
+static const char *cell_text(const struct cell *c)
+{
+	static char text[80];
+
+	snprintf(text, sizeof(text), "%s of %s mode, SMAP %d AC %d, %s", places[c->place],
+		 c->user ? "user" : "kernel", c->smap, c->ac, c->forced ? "emulated" : "native");
+	return text;
+}
+
+/* One cell, both ways round; false if it is not as it should be. */
+static bool check(struct lass *l, const struct row *row, const struct cell *c)
+{
+	bool forbidden = is_forbidden(row, c);
+	uint32_t vector = forbidden ? row->stack ? VECTOR_SS : VECTOR_GP : GUEST_NO_FAULT;
+	struct run r = probe(l, row, c);
+	uint64_t where = row->fetch ? address_of(c->place) : r.insn;
+	bool ok;
+
+	ok = expect(r.end == RUN_DONE && r.vector == vector, "%s: %s, expected exception %d",
+		    cell_text(c), run_text(&r), (int)vector);
+	if (forbidden)
+		ok &= expect(!r.error && r.fault_rip == where && r.faults == 1, "%s: %s",
+			     cell_text(c), run_text(&r));
+	if (!row->exempt && !(row->in_pieces && c->place == WRAPPING))
+		ok &= expect(any_accessed(l) == !forbidden, "%s: page tables are %swalked",
+			     cell_text(c), forbidden ? "" : "not ");
+	return ok;
+}
+
+static void test_row(uintptr_t arg)
+{
+	const struct row *row = &rows[arg];
+	unsigned int i, forbidden = 0, nr = 0;
+	struct lass l;
+
+	lass_set_up(&l);
+	for (i = 0; i < 16 * NR_PLACES; i++) {
+		const struct cell c = {
+			.user = i & 1, .smap = i & 2, .ac = i & 4, .forced = i & 8, .place = i / 16,
+		};
+
+		if ((c.user && row->kernel_only) || (c.forced && row->native_only))
+			continue;
+		nr++;
+		forbidden += is_forbidden(row, &c);
+		if (!check(&l, row, &c))
+			begin(&l);
+	}
+	tap_note("%u cells, %u of them forbidden", nr, forbidden);
+	vm_free(l.vm);
+}
+
+/* The same accesses, the bit clear: nothing is in the wrong half. */
+static void test_off(uintptr_t arg)
+{
+	struct lass l;
+	unsigned int i, j;
+	struct run r;
+
+	(void)arg;
+	lass_set_up(&l);
+	vcpu_set_cr4(l.v, CR4_LASS, false);
+	for (j = 0; j < ARRAY_SIZE(rows); j++)
+		for (i = 0; i < 4 * NR_PLACES; i++) {
+			const struct cell c = { .user = i & 1, .smap = true, .forced = i & 2,
+						.place = i / 4 };
+
+			if ((c.user && rows[j].kernel_only) || (c.forced && rows[j].native_only))
+				continue;
+			r = probe(&l, &rows[j], &c);
+			expect(r.end == RUN_DONE && r.vector == GUEST_NO_FAULT, "%s: probe %d, %s",
+			       cell_text(&c), (int)rows[j].probe, run_text(&r));
+		}
+	vm_free(l.vm);
+}
+
+/*
+ * The emulator fetches: behind the prefix, in the last bytes of the upper half, RIP is 0.
+ * The CPU itself has fetched nothing there.  What KVM cannot decode behind its prefix is #UD,
+ * whatever kept it from that.
+ */
+static void test_fetch(uintptr_t lass)
+{
+	static const uint8_t prefix[] = { 0x0f, 0x0b, 0x6b, 0x76, 0x6d };
+	static const uint8_t nop_ret[] = { 0x90, RET };
+	struct lass l;
+	struct run r;
+
+	lass_set_up(&l);
+	vcpu_set_cr4(l.v, CR4_LASS, lass);
+	map_pages(&l, false);
+	memcpy(vm_hva(l.vm, TOP_FRAME + PAGE_SIZE - sizeof(prefix)), prefix, sizeof(prefix));
+	memcpy(vm_hva(l.vm, BOTTOM_FRAME), nop_ret, sizeof(nop_ret));
+	r = vcpu_op(l.v, OP_PROBE, PROBE_CALL, -sizeof(prefix));
+	if (lass)
+		expect(r.end == RUN_DONE && r.vector == VECTOR_UD && !r.fault_rip &&
+		       !is_accessed(&l, 0), "%s", run_text(&r));
+	else
+		expect(r.end == RUN_DONE && r.vector == GUEST_NO_FAULT && is_accessed(&l, 0), "%s",
+		       run_text(&r));
+	vm_free(l.vm);
+}
+
+/* An instruction of two bytes, one in each half. */
+static void test_fetch_wraps(uintptr_t lass)
+{
+	/* REP RET */
+	static const uint8_t code[] = { 0xf3, RET };
+	struct lass l;
+	struct run r;
+
+	lass_set_up(&l);
+	vcpu_set_cr4(l.v, CR4_LASS, lass);
+	map_pages(&l, false);
+	memcpy(vm_hva(l.vm, TOP_FRAME + PAGE_SIZE - 1), code, 1);
+	memcpy(vm_hva(l.vm, BOTTOM_FRAME), code + 1, 1);
+	r = vcpu_op(l.v, OP_PROBE, PROBE_CALL, ~0UL);
+	if (lass)
+		expect(r.end == RUN_DONE && r.vector == VECTOR_GP && !r.error &&
+		       r.fault_rip == ~0UL && !is_accessed(&l, 0), "%s", run_text(&r));
+	else
+		expect(r.end == RUN_DONE && r.vector == GUEST_NO_FAULT && is_accessed(&l, 0), "%s",
+		       run_text(&r));
+	vm_free(l.vm);
+}
+
+static void write_text(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC | O_TRUNC);
+
+	require(fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text), "%s: %s", path,
+		strerror(errno));
+	close(fd);
+}
+
+/* Does a line of the trace have both? */
+static bool is_traced(const char *event, const char *text)
+{
+	FILE *f = fopen(TRACING "/trace", "re");
+	char line[512];
+	bool found = false;
+
+	while (f && fgets(line, sizeof(line), f))
+		found = found || (strstr(line, event) && strstr(line, text));
+	if (f)
+		fclose(f);
+	return found;
+}
+
+/* What KVM forbids is traced; what it lets through, and what the CPU forbids, is not. */
+static void test_traced(uintptr_t arg)
+{
+	static const struct row store = { PROBE_STORE };
+	static const struct cell cells[] = {
+		{ .place = LOWER, .smap = true, .forced = true },
+		{ .place = UPPER, .smap = true, .forced = true },
+		{ .place = LOWER, .smap = true },
+	};
+	struct lass l;
+	unsigned int i;
+
+	(void)arg;
+	lass_set_up(&l);
+	for (i = 0; i < ARRAY_SIZE(cells); i++) {
+		write_text(TRACING "/trace", "");
+		write_text(TRACING "/events/kvm/kvm_lass_violation/enable", "1");
+		check(&l, &store, &cells[i]);
+		write_text(TRACING "/events/kvm/kvm_lass_violation/enable", "0");
+		expect_eq(is_traced("kvm_lass_violation:", "gva 0x70000100 size 8 cpl 0 flags 0x1 write"),
+			  i == 0);
+	}
+	vm_free(l.vm);
+}
+
+/* Code of 32 bits is in the lower half: a kernel may not, user mode may. */
+static void test_compat(uintptr_t forced)
+{
+	static const uint8_t ud2[] = { 0x0f, 0x0b };
+	struct lass l;
+	struct run r;
+	int user;
+
+	lass_set_up(&l);
+	memcpy(vm_hva(l.vm, LOWER_FRAME + OFFSET), ud2, sizeof(ud2));
+	for (user = 0; user < 2; user++) {
+		uint32_t vector = user ? VECTOR_UD : VECTOR_GP;
+
+		map_pages(&l, user);
+		if (user)
+			l.v->cpu->flags |= GUEST_F_USER;
+		r = vcpu_op(l.v, OP_PROBE, PROBE_JUMP_32, LOWER_PAGE + OFFSET,
+			    forced ? PROBE_FORCED : 0);
+		expect(r.end == RUN_DONE && r.vector == vector && !r.error &&
+		       r.fault_rip == LOWER_PAGE + OFFSET && r.faults == 1,
+		       "%s, expected exception %u", run_text(&r), vector);
+		expect_eq(is_accessed(&l, LOWER_PAGE), user);
+	}
+	vm_free(l.vm);
+}
+
+/* What delivers an exception must not be in the lower half where SMAP is on: the end. */
+enum table { TABLE_GDT, TABLE_IDT, TABLE_TSS };
+
+static struct run use_table(enum table table, bool low, bool smap, bool user)
+{
+	struct kvm_sregs s;
+	struct lass l;
+	struct run r;
+
+	lass_set_up(&l);
+	vcpu_set_cr4(l.v, CR4_SMAP, smap);
+	/* Not user pages, so that SMAP has nothing to say. */
+	vm_map(l.vm, l.v->block, l.v->block, GUEST_CPU_SIZE / PAGE_SIZE,
+	       user ? PTE_DEFAULT : PTE_DEFAULT & ~PTE_USER);
+	vm_map(l.vm, l.v->block, l.v->block, 3, PTE_DEFAULT & ~PTE_USER);
+	vcpu_ioctl(l.v, KVM_GET_SREGS, &s);
+	if (low && table == TABLE_GDT)
+		s.gdt.base -= GUEST_HIGH;
+	if (low && table == TABLE_IDT)
+		s.idt.base -= GUEST_HIGH;
+	if (low && table == TABLE_TSS)
+		s.tr.base -= GUEST_HIGH;
+	vcpu_ioctl(l.v, KVM_SET_SREGS, &s);
+	if (user)
+		l.v->cpu->flags |= GUEST_F_USER;
+	r = vcpu_op(l.v, OP_UD2);
+	vm_free(l.vm);
+	return r;
+}
+
+static void test_table(uintptr_t table)
+{
+	/* The TSS has the stack for what interrupts user mode. */
+	bool user = table == TABLE_TSS;
+	struct run r;
+
+	r = use_table(table, false, true, user);
+	expect(r.end == RUN_DONE && r.vector == VECTOR_UD, "upper: %s", run_text(&r));
+	r = use_table(table, true, false, user);
+	expect(r.end == RUN_DONE && r.vector == VECTOR_UD, "lower, no SMAP: %s", run_text(&r));
+	r = use_table(table, true, true, user);
+	expect(r.end == RUN_SHUTDOWN, "lower: %s", run_text(&r));
+}
+
+/* Segment loads by the emulator from such a GDT: what delivers the exception fails then. */
+static void test_gdt_load(uintptr_t forced)
+{
+	struct kvm_sregs s;
+	struct lass l;
+	struct run r;
+	int smap;
+
+	for (smap = 0; smap < 2; smap++) {
+		lass_set_up(&l);
+		vcpu_set_cr4(l.v, CR4_SMAP, smap);
+		vm_map(l.vm, l.v->block, l.v->block, 3, PTE_DEFAULT & ~PTE_USER);
+		vcpu_ioctl(l.v, KVM_GET_SREGS, &s);
+		s.gdt.base -= GUEST_HIGH;
+		vcpu_ioctl(l.v, KVM_SET_SREGS, &s);
+		r = vcpu_op(l.v, OP_PROBE, PROBE_LOAD_DS, 0,
+			    (forced ? PROBE_FORCED : 0) | PROBE_AC, GUEST_DS);
+		expect(smap ? r.end == RUN_SHUTDOWN : r.end == RUN_DONE &&
+		       r.vector == GUEST_NO_FAULT, "SMAP %d: %s", smap, run_text(&r));
+		vm_free(l.vm);
+	}
+}
+
+/* A port that user mode may use by the map in the TSS, if the CPU may read that. */
+static void test_io_map(uintptr_t forced)
+{
+	struct kvm_sregs s;
+	struct lass l;
+	struct run r;
+	int smap;
+
+	for (smap = 0; smap < 2; smap++) {
+		lass_set_up(&l);
+		vcpu_set_cr4(l.v, CR4_SMAP, smap);
+		vcpu_map(l.v, l.v->block + GUEST_TSS, l.v->block + GUEST_TSS, LEAF);
+		vcpu_ioctl(l.v, KVM_GET_SREGS, &s);
+		s.tr.base -= GUEST_HIGH;
+		s.tr.limit = PAGE_SIZE - 1;
+		vcpu_ioctl(l.v, KVM_SET_SREGS, &s);
+		l.v->cpu->flags |= GUEST_F_USER;
+		r = vcpu_op(l.v, OP_PROBE, PROBE_IN, 0, forced ? PROBE_FORCED : 0, GUEST_PORT_BENCH);
+		/* The exception needs the TSS too, which is the end. */
+		expect(smap ? r.end == RUN_SHUTDOWN :
+		       r.end == RUN_OTHER_EXIT && r.exit_reason == KVM_EXIT_IO, "SMAP %d: %s", smap,
+		       run_text(&r));
+		expect_eq(is_accessed(&l, l.v->block + GUEST_TSS), !smap);
+		vm_free(l.vm);
+	}
+}
+
+/* The guest sets the bit itself if its CPUID has it, and only then. */
+static void test_enable(uintptr_t offered)
+{
+	struct kvm_sregs s;
+	struct lass l;
+	struct run r;
+
+	l.vm = vm_new(&(struct vm_options){ .flags = VM_HIGH });
+	l.v = l.vm->vcpu[0];
+	require(has_lass(l.v), "KVM does not offer LASS");
+	if (!offered)
+		vcpu_hide_cpuid(l.v, 7, 1, CPUID_EAX, CPUID_7_1_LASS);
+	expect_eq(has_lass(l.v), offered);
+	vcpu_ioctl(l.v, KVM_GET_SREGS, &s);
+	r = vcpu_op(l.v, OP_PROBE, PROBE_CR4, 0, 0, s.cr4 | CR4_LASS);
+	if (offered)
+		expect_done(r);
+	else
+		expect_gp(r);
+	expect_eq(r.ret[0], offered ? s.cr4 | CR4_LASS : s.cr4);
+	vcpu_ioctl(l.v, KVM_GET_SREGS, &s);
+	expect_eq(!!(s.cr4 & CR4_LASS), offered);
+	/* And the VMM, likewise. */
+	s.cr4 ^= offered ? CR4_LASS : 0;
+	vcpu_ioctl(l.v, KVM_SET_SREGS, &s);
+	s.cr4 |= CR4_LASS;
+	expect_eq(ioctl(l.v->fd, KVM_SET_SREGS, &s) ? errno : 0, offered ? 0 : EINVAL);
+	expect_done(vcpu_op(l.v, OP_NOP));
+	vm_free(l.vm);
+}
+
+/* System management mode begins without the bit, and gives it back. */
+static void test_smm(uintptr_t arg)
+{
+	static const uint8_t rsm[] = { 0x0f, 0xaa };
+	const struct row load = { PROBE_LOAD };
+	const struct cell cell = { .place = UPPER, .user = true };
+	struct kvm_sregs s;
+	struct lass l;
+
+	(void)arg;
+	lass_set_up(&l);
+	/* SMM has an address space of its own. */
+	vm_add_alias(l.vm, 1, SMM_BASE, SMM_SIZE, vm_hva(l.vm, SMM_BASE), 0);
+	memcpy(vm_hva(l.vm, SMM_BASE + SMM_ENTRY), rsm, sizeof(rsm));
+	vcpu_ioctl(l.v, KVM_SMI, 0);
+	expect_done(vcpu_op(l.v, OP_NOP));
+	vcpu_ioctl(l.v, KVM_GET_SREGS, &s);
+	expect_eq(!!(s.cr4 & CR4_LASS), 1);
+	expect(is_forbidden(&load, &cell), "the cell says nothing");
+	check(&l, &load, &cell);
+	vm_free(l.vm);
+}
+
+/* An L1 and its L2 in the upper half, both with the bit set. */
+static void nested_set_up(struct nested *n)
+{
+	memset(n, 0, sizeof(*n));
+	/* Without EPT there is none for L1. */
+	if (host_has_tdp()) {
+		n->mode = L1_PAGING | L1_AD;
+		n->shape = SHAPE_SMALL_AD;
+	}
+	n->vm = vm_new(&(struct vm_options){ .flags = VM_HIGH, .arena_pages = NESTED_FRAMES });
+	n->v = n->vm->vcpu[0];
+	require(host_force_emulation(true), "kvm.force_emulation_prefix: %s", strerror(errno));
+	vcpu_set_ist(n->v, VECTOR_SS, 2);
+	vcpu_set_ist(n->v, VECTOR_GP, 2);
+	vcpu_set_cr4(n->v, CR4_LASS, true);
+	make_tables(n->vm);
+	n->v->cpu->l2_mode = n->mode;
+	n->vendor = NESTED_INTEL;
+	require_done(vcpu_op(n->v, OP_NESTED_ON));
+}
+
+static void test_nested(uintptr_t forced)
+{
+	struct lass l;
+	struct nested n;
+	struct run r;
+
+	nested_set_up(&n);
+	l.vm = n.vm;
+	l.v = n.v;
+	map_pages(&l, false);
+	/* The L2's supervisor executes what is its own, and not what is the user's. */
+	fill_pages(&l, &rows[0], LOWER);
+	r = l2_op(&n, OP_PROBE, PROBE_CALL, UPPER_PAGE + OFFSET, forced ? PROBE_FORCED : 0);
+	expect_l2_done(&n, r);
+	r = l2_op(&n, OP_PROBE, PROBE_CALL, LOWER_PAGE + OFFSET, forced ? PROBE_FORCED : 0);
+	expect(r.end == RUN_DONE && r.vector == VECTOR_GP && !r.error && l2_is_done(&n) &&
+	       r.fault_rip == LOWER_PAGE + OFFSET && !is_accessed(&l, LOWER_PAGE), "%s",
+	       l2_text(&n, &r));
+	/* Its user mode reads what is the user's, and not what is the kernel's. */
+	n.mode |= L1_USER;
+	map_pages(&l, true);
+	r = l2_op(&n, OP_PROBE, PROBE_LOAD, LOWER_PAGE + OFFSET, forced ? PROBE_FORCED : 0);
+	expect_l2_done(&n, r);
+	r = l2_op(&n, OP_PROBE, PROBE_LOAD, UPPER_PAGE + OFFSET, forced ? PROBE_FORCED : 0);
+	expect_l2_gp(&n, r);
+	expect(!is_accessed(&l, UPPER_PAGE), "page tables are walked");
+	vm_free(n.vm);
+}
+
+/* What L1 may set for its L2, and what it reads back. */
+static void test_fixed1(uintptr_t offered)
+{
+	struct nested n;
+	struct run r;
+
+	n.vm = vm_new(&(struct vm_options){ .flags = VM_HIGH });
+	n.v = n.vm->vcpu[0];
+	if (!offered)
+		vcpu_hide_cpuid(n.v, 7, 1, CPUID_EAX, CPUID_7_1_LASS);
+	r = vcpu_op(n.v, OP_RDMSR, MSR_VMX_CR4_FIXED1);
+	expect_done(r);
+	expect_eq(!!(r.ret[0] & CR4_LASS), offered);
+	vm_free(n.vm);
+	if (!offered)
+		return;
+	nested_set_up(&n);
+	expect_l2_done(&n, l2_op(&n, OP_NOP));
+	r = vcpu_op(n.v, OP_VMREAD_MEM, n.v->base + GUEST_IST2_TOP - 8, VMCS_GUEST_CR4);
+	expect_done(r);
+	expect_eq(r.ret[1], 0);
+	expect_eq(!!(vm_read64(n.vm, n.v->block + GUEST_IST2_TOP - 8) & CR4_LASS), 1);
+	vm_free(n.vm);
+}
+
+/* The operand of a VMX instruction, which KVM reads or writes without its emulator. */
+static void test_vmx_operand(uintptr_t arg)
+{
+	struct nested n;
+	struct lass l;
+	struct run r;
+	unsigned int i;
+
+	(void)arg;
+	nested_set_up(&n);
+	l.vm = n.vm;
+	l.v = n.v;
+	for (i = 0; i < 4 * NR_PLACES; i++) {
+		const struct row row = { PROBE_VMPTRST };
+		const struct cell c = { .place = i / 4, .smap = i & 1, .ac = i & 2 };
+
+		check(&l, &row, &c);
+		/* L1's pages for nesting are in the lower half. */
+		vcpu_set_cr4(n.v, CR4_SMAP, false);
+	}
+	expect_done(vcpu_op(n.v, OP_VMPTRST, UPPER_PAGE + OFFSET));
+	r = vcpu_op(n.v, OP_NOP);
+	expect_done(r);
+	vm_free(n.vm);
+}
+
+static const char *lass_setup(void)
+{
+	struct vm *vm = vm_new(NULL);
+	bool has = has_lass(vm->vcpu[0]);
+
+	vm_free(vm);
+	return has ? NULL : "this CPU has no LASS";
+}
+
+static void lass_after(void)
+{
+	host_force_emulation(false);
+}
+
+const struct test_suite suite_lass = {
+	.name = "lass",
+	.cases = (const struct test_case[]){
+		{ "load", test_row, 0 },
+		{ "store", test_row, 1 },
+		{ "string", test_row, 2 },
+		{ "sgdt", test_row, 3 },
+		{ "invpcid-descriptor", test_row, 4 },
+		{ "push", test_row, 5 },
+		{ "pop", test_row, 6 },
+		{ "stack-segment", test_row, 7 },
+		{ "call-stack", test_row, 8 },
+		{ "fetch", test_row, 9 },
+		{ "invlpg", test_row, 10 },
+		{ "invpcid", test_row, 11 },
+		{ "ldt", test_row, 12 },
+		{ "off", test_off },
+		{ "emulators-fetch", test_fetch, 1 },
+		{ "emulators-fetch-off", test_fetch, 0 },
+		{ "traced", test_traced },
+		{ "fetch-wraps", test_fetch_wraps, 1 },
+		{ "fetch-wraps-off", test_fetch_wraps, 0 },
+		{ "compat", test_compat, 0 },
+		{ "compat-emulated", test_compat, 1 },
+		{ "gdt", test_table, TABLE_GDT },
+		{ "idt", test_table, TABLE_IDT },
+		{ "tss", test_table, TABLE_TSS },
+		{ "gdt-load", test_gdt_load, 0 },
+		{ "gdt-load-emulated", test_gdt_load, 1 },
+		{ "io-map", test_io_map, 0 },
+		{ "io-map-emulated", test_io_map, 1 },
+		{ "enable", test_enable, 1 },
+		{ "hidden", test_enable, 0 },
+		{ "smm", test_smm },
+		{ "nested", test_nested, 0 },
+		{ "nested-emulated", test_nested, 1 },
+		{ "nested-fixed1", test_fixed1, 1 },
+		{ "nested-fixed1-hidden", test_fixed1, 0 },
+		{ "nested-operand", test_vmx_operand },
+		{ },
+	},
+	.setup = lass_setup,
+	.after = lass_after,
+};
