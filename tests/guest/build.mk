@@ -40,6 +40,11 @@ LAB_story-hardware.sh := intel $(GUEST_LAB) --append kvm_intel.spp=1
 $(GUEST_DIR)/story-hardware.sh: tests/guest/story.sh $(GUEST_NEEDS)
 	$(Q)cp $< $@
 
+# Where the CPU separates linear addresses
+LAB_linear.sh := intel $(GUEST_LAB)
+CHECK_guest += tests/guest/linear.sh
+tests/guest/linear.sh: $(GUEST_NEEDS)
+
 # What takes longest, at once
 demo-emulator:
 	$(Q)tests/lab/bochs/build.sh >/dev/null

@@ -3,7 +3,8 @@
  * What runs in the guest: loads the attackers' kernel modules, says where the
  * pointer is that the one aims at, and where the kernel's code is, and does what it is
  * told on the serial line, a word a line: attack, heal, neighbour, look, nothing, data,
- * alias, user, work, spin, reboot, triple-fault, off.
+ * alias, user, registers, clear REGISTER BITS, set REGISTER BITS, work, spin, reboot,
+ * triple-fault, off.
  * Every answer is one line that begins with "guest: ".
  */
 #include <dirent.h>
@@ -107,7 +108,7 @@ __attribute__((format(printf, 4, 5))) static void tell_module(const char *path, 
 							      const char *done,
 							      const char *format, ...)
 {
-	char command[32];
+	char command[48];
 	va_list ap;
 	pid_t pid;
 	int status, fd;
@@ -151,6 +152,43 @@ static void exploit(const char *how)
 		printf("guest: %s: its process itself cannot execute it\n", how);
 	tell_module(EXPLOIT, how, "the kernel has executed it", "%s %lx", how, (unsigned long)page);
 	munmap(page, 4096);
+}
+
+/* Is it one of the words that /proc/cpuinfo has of the first CPU? */
+static bool cpu_has(const char *feature)
+{
+	FILE *f = fopen("/proc/cpuinfo", "re");
+	char *line = NULL, *word, *rest;
+	bool has = false;
+	size_t size = 0;
+
+	while (f && getline(&line, &size, f) > 0) {
+		if (strncmp(line, "flags", 5))
+			continue;
+		for (word = strtok_r(line, " \t\n", &rest); word;
+		     word = strtok_r(NULL, " \t\n", &rest))
+			has = has || !strcmp(word, feature);
+		break;
+	}
+	free(line);
+	if (f)
+		fclose(f);
+	return has;
+}
+
+/* What protects the kernel, as its CPU has it, and as it says. */
+static void say_registers(void)
+{
+	FILE *f = fopen(EXPLOIT, "re");
+	char text[128] = "";
+
+	if (!f || !fgets(text, sizeof(text), f))
+		printf("guest: registers: %m\n");
+	else
+		printf("guest: registers lass %s, lam %s, %s", cpu_has("lass") ? "yes" : "no",
+		       cpu_has("lam") ? "yes" : "no", text);
+	if (f)
+		fclose(f);
 }
 
 /* What programs do: processes, files, pipes, signals, code that they make themselves. */
@@ -236,6 +274,10 @@ static void obey(const char *command)
 		tell_module(EXPLOIT, command, "the kernel has executed it", "%s", command);
 	} else if (!strcmp(command, "alias") || !strcmp(command, "user")) {
 		exploit(command);
+	} else if (!strcmp(command, "registers")) {
+		say_registers();
+	} else if (!strncmp(command, "clear ", 6) || !strncmp(command, "set ", 4)) {
+		tell_module(EXPLOIT, command, "done", "%s", command);
 	} else if (!strcmp(command, "work")) {
 		work();
 	} else if (!strcmp(command, "spin")) {

@@ -51,6 +51,7 @@ finish()
 trap finish EXIT
 background=
 cmdline=
+cpu=host
 
 # until_true SECONDS COMMAND...: whether it came true in time. Each try costs; where a
 # line of a file tells, use await.
@@ -116,7 +117,8 @@ merlond_kill()
 	wait $merlond_pid 2>/dev/null
 }
 
-# qemu_start NAME MACHINE [OPTION...]: with its console in $logs/NAME, and $cmdline more for Linux
+# qemu_start NAME MACHINE [OPTION...]: with its console in $logs/NAME, and $cmdline more for Linux;
+# $cpu is the model
 qemu_start()
 {
 	guest=$1
@@ -127,7 +129,7 @@ qemu_start()
 	: >"$logs/$guest"
 	# Both ends, or QEMU would wait for a writer
 	exec 3<>"/tmp/$guest.in"
-	qemu-system-x86_64 -name "$guest" -M "$machine" -accel kvm -cpu host -m 128 \
+	qemu-system-x86_64 -name "$guest" -M "$machine" -accel kvm -cpu "$cpu" -m 128 \
 		-nodefaults -no-user-config -display none -serial stdio "$@" \
 		-kernel /lab/guest/bzImage -initrd /lab/guest/initramfs.cpio \
 		-append "console=ttyS0 loglevel=4 $cmdline" \
