@@ -10,6 +10,7 @@
 #include <linux/bitops.h>
 
 #include "kvm_emulate.h"
+#include "lass.h"
 #include "vmi/internal.h"
 #include "x86.h"
 
@@ -146,6 +147,10 @@ bool kvm_vmi_may_trap(struct kvm_vcpu *vcpu)
 		unsigned long from = long_mode ? rip + nr : (u32)(rip + nr);
 
 		n = min(sizeof(data) - nr, PAGE_SIZE - offset_in_page(from));
+		/* The CPU has fetched the first page only, and would not have looked there. */
+		if (nr && (is_noncanonical_address(from, vcpu, 0) ||
+			   kvm_is_lass_violation(vcpu, from, 0, X86EMUL_F_FETCH)))
+			break;
 		if (ctxt->ops->fetch(ctxt, from, data + nr, n, &exception))
 			break;
 	}
