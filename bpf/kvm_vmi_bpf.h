@@ -140,6 +140,14 @@ struct kvm_vmi_range {
 	__u32 reserved;
 };
 
+struct kvm_vmi_pin {
+	__u64 cr0;
+	__u64 cr4;
+	__u64 efer;
+	__u32 rule;
+	__u32 reserved;
+};
+
 struct kvm_vmi_vm_info {
 	__u64 id;
 	__u64 start_time;
@@ -175,6 +183,10 @@ struct kvm_vmi_violation {
 	__u32 action;
 	__u32 legal;
 	__u32 insn_len;
+	__u64 old;
+	__u64 new;
+	__u32 reg;
+	__u32 reserved;
 };
 
 struct kvm_vmi_regs {
@@ -239,6 +251,9 @@ extern int bpf_kvm_vmi_clear_access(struct kvm *kvm, const struct kvm_vmi_range 
 				    u32 ranges__sz) __ksym __weak;
 extern int bpf_kvm_vmi_get_access(struct kvm *kvm, u64 gfn, struct kvm_vmi_range *ranges,
 				  u32 ranges__sz) __ksym __weak;
+extern int bpf_kvm_vmi_set_pin(struct kvm *kvm, const struct kvm_vmi_pin *pin) __ksym __weak;
+extern int bpf_kvm_vmi_get_pin(struct kvm *kvm, u32 rule,
+			       struct kvm_vmi_pin *pin) __ksym __weak;
 extern int bpf_kvm_vmi_admit(struct kvm *kvm) __ksym __weak;
 extern int bpf_kvm_vmi_set_admission(u32 mode, u32 deadline_ms) __ksym __weak;
 extern int bpf_kvm_vmi_read(struct kvm *kvm, u64 gpa, void *buf, u32 buf__sz) __ksym __weak;

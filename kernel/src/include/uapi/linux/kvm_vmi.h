@@ -17,7 +17,7 @@
  *	event was being delivered
  * @KVM_VMI_ALLOW: this one access is carried out, the protection stays
  * @KVM_VMI_SKIP: the instruction is stepped over, nothing is written; data
- *	writes of L1 outside event delivery only
+ *	writes of L1 outside event delivery, and loads of pinned registers, only
  * @KVM_VMI_KILL: this VM is dead (every further KVM_RUN fails with -EIO)
  * @KVM_VMI_EXIT: leave to the VMM, which answers with one of the others
  *	(linux/kvm_subpage.h); where the VMM has enabled that, outside event delivery
@@ -47,8 +47,8 @@ enum kvm_vmi_verdict {
  *	with EPT A/D bits and on AMD every walk counts as a write)
  * @KVM_VMI_KVM: KVM's own write to an address the guest chose (steal time, PV
  *	EOI, clock pages, VMREAD's memory operand...); no program is asked
- * @KVM_VMI_CR: reserved, a pinned control register bit
- * @KVM_VMI_EFER: reserved, a pinned EFER bit
+ * @KVM_VMI_CR: a load that clears pinned bits of CR0 or CR4, see &kvm_vmi_pin
+ * @KVM_VMI_EFER: the same of EFER
  * @KVM_VMI_UNEMULATABLE: an access that would be let through, but that KVM's
  *	emulator cannot carry out; %KVM_VMI_ALLOW is illegal here unless the CPU
  *	can carry it out by itself, alone
@@ -190,6 +190,34 @@ struct kvm_vmi_range {
 	__u32 reserved;
 };
 
+/*
+ * Bits that may be pinned.  CR0.WP; CR4.UMIP, SMEP, SMAP, CET, LASS (SDM vol. 3, 2.5
+ * "Control Registers"); EFER.NX (SDM vol. 4, table 2-2, IA32_EFER).
+ */
+#define KVM_VMI_PIN_CR0		(1ULL << 16)
+#define KVM_VMI_PIN_CR4		(1ULL << 11 | 1ULL << 20 | 1ULL << 21 | 1ULL << 23 | \
+				 1ULL << 27)
+#define KVM_VMI_PIN_EFER	(1ULL << 11)
+
+/**
+ * struct kvm_vmi_pin - the register bits that a rule keeps set
+ * @cr0: bits of CR0, of %KVM_VMI_PIN_CR0
+ * @cr4: bits of CR4, of %KVM_VMI_PIN_CR4
+ * @efer: bits of EFER, of %KVM_VMI_PIN_EFER
+ * @rule: an existing rule's id
+ * @reserved: zero
+ *
+ * A load by the guest that would clear such a bit is a violation, on which the rule's
+ * action for writes is taken.  A vCPU in which the bit is not set may leave it so.
+ */
+struct kvm_vmi_pin {
+	__u64 cr0;
+	__u64 cr4;
+	__u64 efer;
+	__u32 rule;
+	__u32 reserved;
+};
+
 /* &kvm_vmi_vm_info.flags */
 #define KVM_VMI_VM_PENDING	(1U << 0)	/* waits for admission */
 #define KVM_VMI_VM_EXPIRED	(1U << 1)	/* admission ended by its deadline */
@@ -271,10 +299,15 @@ struct kvm_vmi_vm_info {
 #define KVM_VMI_V_VMM		(1U << 7)	/* of the VMM's own map: no program is asked */
 #define KVM_VMI_V_NO_PAGING	(1U << 8)	/* fetch with paging off: on Intel user mode's */
 
+/* &kvm_vmi_violation.reg; EFER by its number as an MSR (SDM vol. 4, table 2-2) */
+#define KVM_VMI_REG_CR0		0
+#define KVM_VMI_REG_CR4		4
+#define KVM_VMI_REG_EFER	0xc0000080U
+
 /**
  * struct kvm_vmi_violation - one forbidden access
  * @gpa: L1 guest physical address of the first denied byte where decoded
- *	(%KVM_VMI_V_EMULATED), else of the access as the CPU reports it
+ *	(%KVM_VMI_V_EMULATED), else of the access as the CPU reports it; 0 for a register
  * @gva: linear address of @gpa if %KVM_VMI_V_GVA
  * @rip: of the instruction (of the interrupted one while vectoring)
  * @cr3: as in the vCPU's register
@@ -290,6 +323,12 @@ struct kvm_vmi_vm_info {
  * @action: the verdict if no program chooses another
  * @legal: bitmap over &enum kvm_vmi_verdict of what a program may answer
  * @insn_len: bytes of the instruction by KVM's decoder, 0 where not decoded
+ * @old: the value of the register, of kinds %KVM_VMI_CR and %KVM_VMI_EFER; else 0.  Of a
+ *	register that is loaded with all others (VM exit to L1, RSM) what it was before the
+ *	vCPU entered L2, or SMM
+ * @new: what would be loaded; else 0
+ * @reg: KVM_VMI_REG_*; else 0
+ * @reserved: zero
  */
 struct kvm_vmi_violation {
 	__u64 gpa;
@@ -307,6 +346,10 @@ struct kvm_vmi_violation {
 	__u32 action;
 	__u32 legal;
 	__u32 insn_len;
+	__u64 old;
+	__u64 new;
+	__u32 reg;
+	__u32 reserved;
 };
 
 /**
@@ -357,6 +400,7 @@ struct kvm_vmi_regs {
 #define KVM_VMI_CAP_TDP_MMU	(1ULL << 6)	/* the TDP MMU is on */
 #define KVM_VMI_CAP_EXEC_USER	(1ULL << 7)	/* pages that only user mode may execute */
 #define KVM_VMI_CAP_EXEC_KERNEL	(1ULL << 8)	/* pages that only kernel mode may execute */
+#define KVM_VMI_CAP_PIN		(1ULL << 9)	/* bits of control registers that stay set */
 
 #define KVM_VMI_VENDOR_INTEL	1
 #define KVM_VMI_VENDOR_AMD	2
@@ -382,7 +426,7 @@ struct kvm_vmi_caps {
 };
 
 /* Grows when a structure or kfunc is added; nothing is ever taken away. */
-#define KVM_VMI_ABI		5
+#define KVM_VMI_ABI		6
 
 /**
  * enum kvm_vmi_admission - what happens to a new VM's first KVM_RUN

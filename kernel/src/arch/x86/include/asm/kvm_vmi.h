@@ -19,6 +19,12 @@ struct kvm_vmi_violation;
 #define KVM_REQ_VMI_MAPS	KVM_ARCH_REQ_FLAGS(40, KVM_REQUEST_WAIT | KVM_REQUEST_NO_WAKEUP)
 
 /*
+ * The bits that are pinned have changed: look again at which of CR0 and CR4 the guest may
+ * change without an exit.  Afterwards no vCPU is in the guest without having done so.
+ */
+#define KVM_REQ_VMI_PINS	KVM_ARCH_REQ_FLAGS(41, KVM_REQUEST_WAIT | KVM_REQUEST_NO_WAKEUP)
+
+/*
  * Answers that are kept for one instruction: two layers for each store of the one
  * that makes most of them, PUSHA.
  */
@@ -26,6 +32,19 @@ struct kvm_vmi_violation;
 
 /* What a VMM may change while it thinks about an exit: see vmi/exit.c. */
 #define KVM_VMI_EXIT_REGS	23
+
+/* Registers of which rules may pin bits. */
+enum kvm_vmi_pinned {
+	KVM_VMI_PINNED_CR0,
+	KVM_VMI_PINNED_CR4,
+	KVM_VMI_PINNED_EFER,
+	KVM_VMI_NR_PINNED
+};
+
+/** struct kvm_vmi_pins - what those hold, or bits of them; by &enum kvm_vmi_pinned */
+struct kvm_vmi_pins {
+	u64 reg[KVM_VMI_NR_PINNED];
+};
 
 /* Whose rules, in the order in which they are asked. */
 enum kvm_vmi_layer_id {
@@ -253,6 +272,11 @@ enum kvm_vmi_fetches {
  * @once: the instruction being emulated must not begin again: it has reached a device
  * @again: it is executed again: its address may have another translation by now
  * @gva_valid: see @gva
+ * @loading: all registers are being loaded at once, looked at when that is over
+ * @held: bits of CR0 and CR4 that L1 does not change without an exit, because they are pinned
+ * @pin_seq: &kvm_vmi.pin_seq when @held was set
+ * @l1: L1's registers when it entered L2
+ * @before_smm: the registers when SMM was entered; none set if they were L2's
  * @step: see struct kvm_vcpu_step
  * @regs: a snapshot that is asked for, under a lock of vmi/regs.c
  *
@@ -284,6 +308,11 @@ struct kvm_vcpu_vmi {
 	bool once;
 	bool again;
 	bool gva_valid;
+	bool loading;
+	struct kvm_vmi_pins held;
+	u64 pin_seq;
+	struct kvm_vmi_pins l1;
+	struct kvm_vmi_pins before_smm;
 	struct kvm_vcpu_step step;
 	struct kvm_vmi_regs_request *regs;
 };

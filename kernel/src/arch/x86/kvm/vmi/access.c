@@ -119,7 +119,7 @@ void kvm_vmi_end_change(struct kvm_vmi *vmi)
 }
 
 /* May the map of this VM change?  kvm_vmi.lock. */
-static int kvm_vmi_changeable(struct kvm_vmi *vmi)
+int kvm_vmi_changeable(struct kvm_vmi *vmi)
 {
 	if (READ_ONCE(vmi->kvm->vm_dead))
 		return -EIO;
@@ -351,6 +351,7 @@ int kvm_vmi_set_layer_rules(struct kvm *kvm, enum kvm_vmi_layer_id layer_id,
 			kvm_vmi_zap_rule(vmi, layer, rules[i].id, true);
 	}
 	if (again) {
+		kvm_vmi_update_pins(vmi);
 		kvm_vmi_end_change(vmi);
 		kvm_vmi_bracket_end(kvm);
 	}
@@ -360,8 +361,10 @@ unlock:
 	mutex_unlock(&vmi->lock);
 	bitmap_free(known);
 
-	if (!r && again)
+	if (!r && again) {
+		kvm_vmi_spread_pins(kvm);
 		synchronize_srcu_expedited(&vmi->store_srcu);
+	}
 	return r;
 }
 
@@ -438,10 +441,12 @@ int kvm_vmi_clear_rule(struct kvm *kvm, u32 id)
 		r = -ENOENT;
 	else
 		r = kvm_vmi_clear_rule_locked(vmi, layer, id);
+	kvm_vmi_update_pins(vmi);
 	set_active_memcg(old);
 	srcu_read_unlock(&kvm->srcu, idx);
 	mutex_unlock(&vmi->lock);
 
+	kvm_vmi_spread_pins(kvm);
 	/* A store may have seen what was taken back; without a rule there is no map. */
 	if (r && r != -ENOENT)
 		synchronize_srcu_expedited(&vmi->store_srcu);

@@ -79,6 +79,8 @@ int kvm_vmi_rule_next(struct kvm_vmi_layer *layer, u32 after, struct kvm_vmi_rul
 void kvm_vmi_rule_erase(struct kvm_vmi_layer *layer, u32 id);
 void kvm_vmi_rules_destroy(struct kvm_vmi_layer *layer);
 bool kvm_vmi_rule_armed(struct kvm_vmi_layer *layer, u32 id);
+bool kvm_vmi_speaker_fill(struct kvm_vmi_speaker *s, const struct kvm_vmi_rule_entry *e,
+			  unsigned int layer, unsigned int kind);
 bool kvm_vmi_stricter(const struct kvm_vmi_speaker *a, const struct kvm_vmi_speaker *b);
 bool kvm_vmi_speaker(struct kvm_vmi *vmi, gfn_t gfn, u32 mask, struct kvm_vmi_speaker *ret);
 u32 kvm_vmi_look(struct kvm_vmi *vmi, gfn_t gfn, u32 mask, struct kvm_vmi_speaker *ret);
@@ -142,6 +144,7 @@ bool kvm_vmi_spp_can_check(struct kvm_vcpu *vcpu, struct kvm_page_fault *fault);
 
 /* ---- access.c ---- */
 
+int kvm_vmi_changeable(struct kvm_vmi *vmi);
 int kvm_vmi_set_rules(struct kvm *kvm, const struct kvm_vmi_rule *rules, unsigned int nr);
 int kvm_vmi_set_layer_rules(struct kvm *kvm, enum kvm_vmi_layer_id layer_id,
 			    const struct kvm_vmi_rule *rules, unsigned int nr);
@@ -157,6 +160,13 @@ void kvm_vmi_bracket_end(struct kvm *kvm);
 void kvm_vmi_zap_change(struct kvm_vmi *vmi, const struct kvm_vmi_change *change,
 			bool recover);
 void kvm_vmi_end_change(struct kvm_vmi *vmi);
+
+/* ---- pin.c ---- */
+
+void kvm_vmi_update_pins(struct kvm_vmi *vmi);
+void kvm_vmi_spread_pins(struct kvm *kvm);
+int kvm_vmi_set_pin(struct kvm *kvm, const struct kvm_vmi_pin *pin);
+int kvm_vmi_get_pin(struct kvm *kvm, u32 rule, struct kvm_vmi_pin *pin);
 
 /* ---- alias.c ---- */
 

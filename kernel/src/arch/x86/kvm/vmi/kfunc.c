@@ -101,7 +101,7 @@ __bpf_kfunc int bpf_kvm_vmi_caps(struct kvm_vmi_caps *caps)
 		return -EPERM;
 
 	memset(caps, 0, sizeof(*caps));
-	caps->features = KVM_VMI_CAP_WRITE | KVM_VMI_CAP_SUBPAGE_SW;
+	caps->features = KVM_VMI_CAP_WRITE | KVM_VMI_CAP_SUBPAGE_SW | KVM_VMI_CAP_PIN;
 	if (kvm_vmi_has_hardware(NULL))
 		caps->features |= KVM_VMI_CAP_SUBPAGE_HW;
 	if (tdp_enabled)
@@ -112,7 +112,7 @@ __bpf_kfunc int bpf_kvm_vmi_caps(struct kvm_vmi_caps *caps)
 	caps->verdicts = BIT(KVM_VMI_DENY) | BIT(KVM_VMI_ALLOW) | BIT(KVM_VMI_SKIP) |
 			 BIT(KVM_VMI_KILL) | BIT(KVM_VMI_EXIT);
 	caps->kinds = BIT(KVM_VMI_WRITE) | BIT(KVM_VMI_WALK) | BIT(KVM_VMI_KVM) |
-		      BIT(KVM_VMI_UNEMULATABLE);
+		      BIT(KVM_VMI_CR) | BIT(KVM_VMI_EFER) | BIT(KVM_VMI_UNEMULATABLE);
 	if (caps->features & KVM_VMI_CAP_EXEC)
 		caps->kinds |= BIT(KVM_VMI_FETCH);
 	if (caps->features & KVM_VMI_CAP_READ)
@@ -261,6 +261,38 @@ __bpf_kfunc int bpf_kvm_vmi_get_access(struct kvm *kvm, u64 gfn, struct kvm_vmi_
 }
 
 /**
+ * bpf_kvm_vmi_set_pin - replace the register bits that a rule keeps set
+ * @kvm: the VM
+ * @pin: the rule and its bits; none to keep none
+ *
+ * On return no vCPU clears such a bit any more without being asked about.
+ * Return: 0, -EPERM, -EINVAL (bits that cannot be pinned, no rule's id), -ENOENT (no such
+ * rule), -EOPNOTSUPP, -EIO (dead), -EINTR
+ */
+__bpf_kfunc int bpf_kvm_vmi_set_pin(struct kvm *kvm, const struct kvm_vmi_pin *pin)
+{
+	struct kvm_vmi_pin copy;
+
+	if (!capable(CAP_SYS_ADMIN))
+		return -EPERM;
+	copy = *pin;
+	return kvm_vmi_set_pin(kvm, &copy);
+}
+
+/**
+ * bpf_kvm_vmi_get_pin - the register bits that a rule keeps set, in force or not
+ * @kvm: the VM
+ * @rule: an existing rule's id
+ * @pin: filled
+ *
+ * Return: 0, -EPERM, -EINVAL, -ENOENT (no such rule), -EINTR
+ */
+__bpf_kfunc int bpf_kvm_vmi_get_pin(struct kvm *kvm, u32 rule, struct kvm_vmi_pin *pin)
+{
+	return capable(CAP_SYS_ADMIN) ? kvm_vmi_get_pin(kvm, rule, pin) : -EPERM;
+}
+
+/**
  * bpf_kvm_vmi_admit - let a VM run that waits, or whose deadline has passed
  * @kvm: the VM
  *
@@ -329,6 +361,8 @@ BTF_ID_FLAGS(func, bpf_kvm_vmi_clear_rule, KF_SLEEPABLE)
 BTF_ID_FLAGS(func, bpf_kvm_vmi_set_access, KF_SLEEPABLE)
 BTF_ID_FLAGS(func, bpf_kvm_vmi_clear_access, KF_SLEEPABLE)
 BTF_ID_FLAGS(func, bpf_kvm_vmi_get_access, KF_SLEEPABLE)
+BTF_ID_FLAGS(func, bpf_kvm_vmi_set_pin, KF_SLEEPABLE)
+BTF_ID_FLAGS(func, bpf_kvm_vmi_get_pin, KF_SLEEPABLE)
 BTF_ID_FLAGS(func, bpf_kvm_vmi_admit, KF_SLEEPABLE)
 BTF_ID_FLAGS(func, bpf_kvm_vmi_set_admission, KF_SLEEPABLE)
 BTF_ID_FLAGS(func, bpf_kvm_vmi_read, KF_SLEEPABLE)

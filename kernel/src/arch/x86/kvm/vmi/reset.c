@@ -49,9 +49,11 @@ static void kvm_vmi_reset(struct kvm *kvm)
 			}
 		}
 	}
+	kvm_vmi_update_pins(vmi);
 	kvm_vmi_bracket_end(kvm);
 	mutex_unlock(&vmi->lock);
 	srcu_read_unlock(&kvm->srcu, idx);
+	kvm_vmi_spread_pins(kvm);
 
 	trace_kvm_vmi_vm(vmi->id, KVM_VMI_VM_RESET, 0);
 	if (kill)

@@ -228,6 +228,24 @@ bool kvm_vmi_rule_armed(struct kvm_vmi_layer *layer, u32 id)
 	return e && !(READ_ONCE(e->flags) & KVM_VMI_RULE_DISARMED);
 }
 
+/*
+ * What a rule says about an access of this kind, KVM_VMI_ACTION_*; but for
+ * &kvm_vmi_speaker.changes.  RCU.  False if it is disarmed.
+ */
+bool kvm_vmi_speaker_fill(struct kvm_vmi_speaker *s, const struct kvm_vmi_rule_entry *e,
+			  unsigned int layer, unsigned int kind)
+{
+	s->flags = READ_ONCE(e->flags);
+	if (s->flags & KVM_VMI_RULE_DISARMED)
+		return false;
+	s->rule = e->id;
+	s->layer = layer;
+	s->action = s->flags & KVM_VMI_RULE_MONITOR ? KVM_VMI_ALLOW : READ_ONCE(e->action[kind]);
+	s->dflt = READ_ONCE(e->dflt);
+	s->cookie = READ_ONCE(e->cookie);
+	return true;
+}
+
 /* Does @a speak rather than @b, or is there no @b? */
 bool kvm_vmi_stricter(const struct kvm_vmi_speaker *a, const struct kvm_vmi_speaker *b)
 {
@@ -279,21 +297,12 @@ static bool kvm_vmi_speaker_of(struct kvm_vmi *vmi, gfn_t gfn, void *arg)
 			struct kvm_vmi_speaker s;
 
 			e = xa_load(&layer->rules, owners[i].rule);
-			if (!e)
-				continue;
-			s.flags = READ_ONCE(e->flags);
-			if (s.flags & KVM_VMI_RULE_DISARMED)
+			if (!e || !kvm_vmi_speaker_fill(&s, e, l, search->kind))
 				continue;
 			search->map &= owners[i].write;
 			if (!(~owners[i].write & search->mask) &&
 			    !(~owners[i].rights & search->right))
 				continue;
-			s.rule = e->id;
-			s.layer = l;
-			s.action = s.flags & KVM_VMI_RULE_MONITOR ?
-				   KVM_VMI_ALLOW : READ_ONCE(e->action[search->kind]);
-			s.dflt = READ_ONCE(e->dflt);
-			s.cookie = READ_ONCE(e->cookie);
 			if (search->legal && s.action != KVM_VMI_ALLOW &&
 			    !(search->legal & BIT(s.action)))
 				s.action = s.dflt;

@@ -38,6 +38,9 @@ TRACE_EVENT(kvm_vmi_violation,
 		__field(u64, gva)
 		__field(u64, rip)
 		__field(u64, seq)
+		__field(u64, old)
+		__field(u64, new)
+		__field(u32, reg)
 		__field(u32, rule)
 		__field(u32, vcpu_id)
 		__field(u32, length)
@@ -52,6 +55,9 @@ TRACE_EVENT(kvm_vmi_violation,
 		__entry->gva = v->gva;
 		__entry->rip = v->rip;
 		__entry->seq = v->seq;
+		__entry->old = v->old;
+		__entry->new = v->new;
+		__entry->reg = v->reg;
 		__entry->rule = v->rule;
 		__entry->vcpu_id = v->vcpu_id;
 		__entry->length = v->length;
@@ -60,15 +66,19 @@ TRACE_EVENT(kvm_vmi_violation,
 		__entry->verdict = verdict;
 	),
 
-	TP_printk("vm %llu seq %llu vcpu %u %s gpa 0x%llx len %u gva 0x%llx rip 0x%llx rule %u flags 0x%x %s",
+	TP_printk("vm %llu seq %llu vcpu %u %s gpa 0x%llx len %u gva 0x%llx rip 0x%llx rule %u flags 0x%x reg 0x%x old 0x%llx new 0x%llx %s",
 		  __entry->id, __entry->seq, __entry->vcpu_id,
 		  __print_symbolic(__entry->kind,
 				   { KVM_VMI_WRITE, "write" },
+				   { KVM_VMI_READ, "read" },
 				   { KVM_VMI_FETCH, "fetch" },
 				   { KVM_VMI_WALK, "walk" },
 				   { KVM_VMI_KVM, "kvm" },
+				   { KVM_VMI_CR, "cr" },
+				   { KVM_VMI_EFER, "efer" },
 				   { KVM_VMI_UNEMULATABLE, "unemulatable" }), __entry->gpa,
 		  __entry->length, __entry->gva, __entry->rip, __entry->rule, __entry->flags,
+		  __entry->reg, __entry->old, __entry->new,
 		  __print_symbolic(__entry->verdict,
 				   { KVM_VMI_DENY, "deny" },
 				   { KVM_VMI_ALLOW, "allow" },

@@ -55,6 +55,9 @@ static u32 kvm_vmi_legal(struct kvm_vcpu *vcpu, const struct kvm_vmi_violation *
 {
 	u32 legal = BIT(KVM_VMI_DENY) | BIT(KVM_VMI_KILL);
 
+	/* A register is loaded, or is not. */
+	if (v->kind == KVM_VMI_CR || v->kind == KVM_VMI_EFER)
+		return legal | BIT(KVM_VMI_ALLOW) | BIT(KVM_VMI_SKIP);
 	if (kvm_vmi_may_exit(vcpu, v))
 		legal |= BIT(KVM_VMI_EXIT);
 	/* The delivery of an event that reads a page can only be had with it open. */
@@ -148,7 +151,8 @@ u32 kvm_vmi_raise(struct kvm_vcpu *vcpu, struct kvm_vmi_violation *v,
 
 	/* Skipping takes the decoder; what it does not know cannot be skipped. */
 	if ((verdict == KVM_VMI_SKIP || verdict == KVM_VMI_EXIT) &&
-	    v->kind != KVM_VMI_UNEMULATABLE && !(v->flags & KVM_VMI_V_EMULATED) &&
+	    v->kind != KVM_VMI_UNEMULATABLE && v->kind != KVM_VMI_CR &&
+	    v->kind != KVM_VMI_EFER && !(v->flags & KVM_VMI_V_EMULATED) &&
 	    !kvm_vmi_decode(vcpu, &v->insn_len)) {
 		v->legal &= ~BIT(KVM_VMI_SKIP);
 		counters |= BIT(KVM_VMI_COUNT_UNEMULATABLE);

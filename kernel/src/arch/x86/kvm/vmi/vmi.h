@@ -15,6 +15,7 @@
 
 #include <linux/kvm_host.h>
 #include <linux/kvm_vmi.h>
+#include <uapi/linux/kvm_vmi.h>
 
 struct kvm_mmu_page;
 struct kvm_page_fault;
@@ -23,6 +24,25 @@ struct x86_exception;
 
 /* What kvm_vmi_emulated_*() return when the target is not guest memory. */
 #define KVM_VMI_NOT_MEMORY	(-1)
+
+/**
+ * struct kvm_vmi_load - a register that the guest loads
+ * @idx: SRCU cookie
+ * @active: between kvm_vmi_refuses_load() and kvm_vmi_loaded()
+ * @ret: if it is refused: 0 to go on behind the instruction, 1 for #GP
+ */
+struct kvm_vmi_load {
+	int idx;
+	bool active;
+	int ret;
+};
+
+/* When all registers are loaded at once: what they are compared with. */
+enum kvm_vmi_load_all {
+	KVM_VMI_LOAD_FORCED,	/* with nothing, it is not the guest's doing */
+	KVM_VMI_LOAD_L1,	/* a VM exit to L1: what L1 had when it entered L2 */
+	KVM_VMI_LOAD_RSM,	/* what they were when SMM was entered */
+};
 
 #ifdef CONFIG_KVM_VMI
 
@@ -34,7 +54,6 @@ struct x86_exception;
 #include <linux/wait.h>
 #include <linux/workqueue.h>
 #include <linux/xarray.h>
-#include <uapi/linux/kvm_vmi.h>
 
 struct kvm_enable_cap;
 struct kvm_vmi_change;
@@ -63,6 +82,7 @@ enum kvm_vmi_counter {
  * @on_reset: &enum kvm_vmi_on_reset
  * @deadline_ms: reserved
  * @cookie: the owner's
+ * @pins: the bits it keeps set, READ_ONCE()/WRITE_ONCE()
  * @counter: by &enum kvm_vmi_counter; see struct kvm_vmi_rule_info
  * @rcu: readers look rules up under RCU
  *
@@ -77,6 +97,7 @@ struct kvm_vmi_rule_entry {
 	u8 on_reset;
 	u32 deadline_ms;
 	u64 cookie;
+	struct kvm_vmi_pins pins;
 	atomic64_t counter[KVM_VMI_NR_COUNTERS];
 	struct rcu_head rcu;
 };
@@ -167,7 +188,7 @@ enum kvm_vmi_admission_state {
  * @pid: the VMM's thread group, a reference
  * @uid: the VMM's effective uid when it created the VM
  * @memcg: what the map is charged to, a reference or NULL
- * @lock: serializes changes of the layers, @open, @unsupported, the engine and @sppt
+ * @lock: serializes changes of the layers, @pins, @open, @unsupported, the engine and @sppt
  * @layers: see struct kvm_vmi_layer
  * @aliases: gfns whose memory other gfns reach too, see alias.c
  * @store_srcu: look-up and store of one emulated write; readers never wait.  Initialized
@@ -180,6 +201,9 @@ enum kvm_vmi_admission_state {
  * @map_seq: of the layers' maps and of @aliases: odd while they change.  Written under
  *	mmu_lock too, so that it stands still for who makes SPTEs; never 0
  * @marks: runs of @aliases
+ * @pins: the bits that rules in force keep set, READ_ONCE()/WRITE_ONCE()
+ * @pin_seq: of those bits of @pins that CPUs may let a guest change without an exit; 0 if
+ *	there have never been any
  * @engine: &enum kvm_vmi_engine as asked for
  * @engine_fixed: the VM has been protected, the engine stays
  * @sppt: root of the table by which the CPU checks sub-pages, see spp.c; NULL with
@@ -229,6 +253,9 @@ struct kvm_vmi {
 	u64 changes;
 	u64 map_seq;
 	unsigned int marks;
+
+	struct kvm_vmi_pins pins;
+	u64 pin_seq;
 
 	u8 engine;
 	bool engine_fixed;
@@ -329,6 +356,80 @@ bool __kvm_vmi_task_switch_denied(struct kvm_vcpu *vcpu);
 bool __kvm_vmi_emulation_failed(struct kvm_vcpu *vcpu, int emulation_type, int *ret);
 bool __kvm_vmi_emulated_exception(struct kvm_vcpu *vcpu, int *ret);
 
+bool __kvm_vmi_refuses_load(struct kvm_vcpu *vcpu, u32 reg, u64 old, u64 new,
+			    struct kvm_vmi_load *load);
+void __kvm_vmi_loaded(struct kvm_vcpu *vcpu, struct kvm_vmi_load *load);
+void __kvm_vmi_enter_l2(struct kvm_vcpu *vcpu);
+void __kvm_vmi_enter_smm(struct kvm_vcpu *vcpu);
+void __kvm_vmi_end_load(struct kvm_vcpu *vcpu, enum kvm_vmi_load_all what);
+void kvm_vmi_serve_pins(struct kvm_vcpu *vcpu);
+
+/**
+ * kvm_vmi_refuses_load - does a rule keep the guest from loading a register?
+ * @vcpu: the vCPU, its own thread; kvm->srcu held and nothing else
+ * @reg: KVM_VMI_REG_*
+ * @old: what it holds
+ * @new: what the guest loads, which it could as far as the CPU is concerned
+ * @load: filled
+ *
+ * Return: true if so, @load->ret is what the setter is to return; false if it is to be
+ * loaded at once, without waiting for anything, and kvm_vmi_loaded() called.
+ */
+static __always_inline bool kvm_vmi_refuses_load(struct kvm_vcpu *vcpu, u32 reg, u64 old,
+						 u64 new, struct kvm_vmi_load *load)
+{
+	load->active = false;
+	return kvm_vmi_active(vcpu->kvm) && __kvm_vmi_refuses_load(vcpu, reg, old, new, load);
+}
+
+/* The register that was not refused is loaded. */
+static __always_inline void kvm_vmi_loaded(struct kvm_vcpu *vcpu, struct kvm_vmi_load *load)
+{
+	if (load->active)
+		__kvm_vmi_loaded(vcpu, load);
+}
+
+/* L1 enters L2 by an instruction, its registers are still its own. */
+static __always_inline void kvm_vmi_enter_l2(struct kvm_vcpu *vcpu)
+{
+	if (kvm_vmi_active(vcpu->kvm))
+		__kvm_vmi_enter_l2(vcpu);
+}
+
+/* SMM is about to be entered, from L1 or from L2. */
+static __always_inline void kvm_vmi_enter_smm(struct kvm_vcpu *vcpu)
+{
+	if (kvm_vmi_active(vcpu->kvm))
+		__kvm_vmi_enter_smm(vcpu);
+}
+
+/* All registers are about to be loaded at once, where no exception can be raised. */
+static __always_inline void kvm_vmi_begin_load(struct kvm_vcpu *vcpu)
+{
+	/* Not behind the key, which may change in between. */
+	vcpu->arch.vmi.loading = true;
+}
+
+/* They are: pinned bits that would be cleared are dealt with.  Context as above. */
+static __always_inline void kvm_vmi_end_load(struct kvm_vcpu *vcpu, enum kvm_vmi_load_all what)
+{
+	vcpu->arch.vmi.loading = false;
+	if (kvm_vmi_active(vcpu->kvm))
+		__kvm_vmi_end_load(vcpu, what);
+}
+
+/* Bits of CR0 that L1 is not to change without an exit. */
+static __always_inline unsigned long kvm_vmi_held_cr0(struct kvm_vcpu *vcpu)
+{
+	return kvm_vmi_active(vcpu->kvm) ? vcpu->arch.vmi.held.reg[KVM_VMI_PINNED_CR0] : 0;
+}
+
+/* The same of CR4. */
+static __always_inline unsigned long kvm_vmi_held_cr4(struct kvm_vcpu *vcpu)
+{
+	return kvm_vmi_active(vcpu->kvm) ? vcpu->arch.vmi.held.reg[KVM_VMI_PINNED_CR4] : 0;
+}
+
 /* On the vCPU's thread, the vCPU loaded; some request may be pending. */
 static inline void kvm_vmi_serve_requests(struct kvm_vcpu *vcpu)
 {
@@ -338,6 +439,8 @@ static inline void kvm_vmi_serve_requests(struct kvm_vcpu *vcpu)
 		kvm_vmi_load_spp(vcpu);
 	if (kvm_check_request(KVM_REQ_VMI_MAPS, vcpu))
 		kvm_vmi_serve_maps(vcpu);
+	if (kvm_check_request(KVM_REQ_VMI_PINS, vcpu))
+		kvm_vmi_serve_pins(vcpu);
 	if (kvm_check_request(KVM_REQ_VMI_STEP, vcpu))
 		kvm_vmi_serve_step(vcpu);
 }
@@ -401,6 +504,10 @@ static inline int kvm_vmi_admission(struct kvm_vcpu *vcpu)
 	 */
 	if (kvm_vmi_active(vcpu->kvm) && unlikely(READ_ONCE(vcpu->kvm->arch.vmi->step.gate)))
 		kvm_make_request(KVM_REQ_VMI_STEP, vcpu);
+	/* Likewise, since a bit was pinned. */
+	if (kvm_vmi_active(vcpu->kvm) &&
+	    unlikely(READ_ONCE(vcpu->kvm->arch.vmi->pin_seq) != vcpu->arch.vmi.pin_seq))
+		kvm_make_request(KVM_REQ_VMI_PINS, vcpu);
 	if (likely(READ_ONCE(vcpu->kvm->arch.vmi->admission) == KVM_VMI_ADMITTED))
 		return 0;
 	return __kvm_vmi_admission(vcpu);
@@ -641,6 +748,19 @@ static inline bool kvm_vmi_exited(struct kvm_vcpu *vcpu) { return false; }
 static inline void kvm_vmi_stop_step(struct kvm_vcpu *vcpu) {}
 static inline bool kvm_vmi_interrupt_step(struct kvm_vcpu *vcpu) { return true; }
 static inline void kvm_vmi_emulate_once(struct kvm_vcpu *vcpu) {}
+static inline void kvm_vmi_enter_l2(struct kvm_vcpu *vcpu) {}
+static inline void kvm_vmi_enter_smm(struct kvm_vcpu *vcpu) {}
+static inline unsigned long kvm_vmi_held_cr0(struct kvm_vcpu *vcpu) { return 0; }
+static inline unsigned long kvm_vmi_held_cr4(struct kvm_vcpu *vcpu) { return 0; }
+static inline void kvm_vmi_begin_load(struct kvm_vcpu *vcpu) {}
+static inline void kvm_vmi_end_load(struct kvm_vcpu *vcpu, enum kvm_vmi_load_all what) {}
+static inline void kvm_vmi_loaded(struct kvm_vcpu *vcpu, struct kvm_vmi_load *load) {}
+
+static inline bool kvm_vmi_refuses_load(struct kvm_vcpu *vcpu, u32 reg, u64 old, u64 new,
+					struct kvm_vmi_load *load)
+{
+	return false;
+}
 
 static inline bool kvm_vmi_drop_map(struct kvm_vcpu *vcpu, struct kvm_host_map *map,
 				    unsigned int offset, unsigned int len)
