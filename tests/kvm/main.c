@@ -46,6 +46,7 @@ static const struct test_suite *const suites[] = {
 	&suite_address,
 	&suite_taskswitch,
 	&suite_lass,
+	&suite_pin,
 	NULL
 };
 
@@ -54,9 +55,9 @@ static char *const usual[] = {
 	"baseline", "write", "instructions", "verdict", "event", "walk", "unemulatable",
 	"step", "execute", "read", "learn", "kvmwrite", "nested", "hypervisor", "nestedwrite",
 	"survive", "map", "badinput", "reset", "admission", "observe", "hammer", "engine", "subpages",
-	"vmm", "layers", "address", "taskswitch", "differential",
+	"vmm", "layers", "address", "taskswitch", "pin", "differential",
 };
-static char *const usual_smp[] = { "baseline", "write", "step", "execute", "learn", "address" };
+static char *const usual_smp[] = { "baseline", "write", "step", "execute", "learn", "address", "pin" };
 static char *const usual_avx512[] = { "avx512", "step", "unemulatable" };
 static char *const usual_apicv[] = { "nestedwrite" };
 /* On a host that is told to have the CPU check sub-pages, but cannot; and on one that can. */

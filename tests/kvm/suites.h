@@ -38,5 +38,6 @@ extern const struct test_suite suite_layers;
 extern const struct test_suite suite_address;
 extern const struct test_suite suite_taskswitch;
 extern const struct test_suite suite_lass;
+extern const struct test_suite suite_pin;
 
 #endif /* KVM_TEST_SUITES_H */

@@ -67,6 +67,11 @@ struct vmi_read_call {
 	__u32 pad;
 };
 
+struct vmi_pin_call {
+	__u64 vm;
+	struct kvm_vmi_pin pin;
+};
+
 struct vmi_regs_call {
 	__u64 vm;
 	__u32 vcpu;

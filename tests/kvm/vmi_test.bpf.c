@@ -127,6 +127,20 @@ int vmi_get_access(struct vmi_ranges_call *c)
 }
 
 SEC("syscall")
+int vmi_set_pin(struct vmi_pin_call *c)
+{
+	return kvm_vmi_with(bpf_kvm_vmi_get(c->vm),
+			    bpf_kvm_vmi_set_pin(kvm, &c->pin));
+}
+
+SEC("syscall")
+int vmi_get_pin(struct vmi_pin_call *c)
+{
+	return kvm_vmi_with(bpf_kvm_vmi_get(c->vm),
+			    bpf_kvm_vmi_get_pin(kvm, c->pin.rule, &c->pin));
+}
+
+SEC("syscall")
 int vmi_admit(struct vmi_admission_call *c)
 {
 	return kvm_vmi_with(bpf_kvm_vmi_get(c->vm),

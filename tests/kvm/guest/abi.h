@@ -165,6 +165,15 @@ enum guest_op {
 	OP_PROBE,		/* arg0 = &enum guest_probe, arg1 = address, arg2 = PROBE_*,
 				 * arg3 = operand; ret0 = what was read
 				 */
+	/* control registers: ret0 = the value before, ret1 = afterwards */
+	OP_LOAD_CR0,		/* arg0 = value */
+	OP_LOAD_CR4,		/* arg0 = value */
+	OP_LOAD_CR4_FORCED,	/* the same; KVM is asked to emulate it, and must be told to */
+	OP_LMSW,		/* arg0 = value, of CR0's low 16 bits */
+	OP_TOGGLE_CR0,		/* flip the bits arg0, clear first, arg1 times or until stopped; ret0 =
+				 * how often they were clear then
+				 */
+	OP_TOGGLE_CR4,
 	OP_NR
 };
 

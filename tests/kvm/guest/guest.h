@@ -72,7 +72,7 @@ void agent_do(struct guest_cpu *cpu, uint32_t op);
 void do_as_user(guest_op_fn fn, struct guest_cpu *cpu);
 
 /*
- * The operations: store.c, string.c, simd.c, system.c, hammer.c, writes.c, bench.c,
+ * The operations: store.c, string.c, simd.c, system.c, control.c, hammer.c, writes.c, bench.c,
  * l1.c, l1-vmx.c, l1-svm.c, probe.c
  */
 #define DECLARE_OP(name)	void name(struct guest_cpu *cpu)
@@ -146,6 +146,12 @@ DECLARE_OP(op_movdir64b);
 DECLARE_OP(op_writes);
 DECLARE_OP(op_call_mem);
 DECLARE_OP(op_probe);
+DECLARE_OP(op_load_cr0);
+DECLARE_OP(op_load_cr4);
+DECLARE_OP(op_load_cr4_forced);
+DECLARE_OP(op_lmsw);
+DECLARE_OP(op_toggle_cr0);
+DECLARE_OP(op_toggle_cr4);
 
 #pragma GCC visibility pop
 

@@ -25,6 +25,7 @@
 #define CPU2_MBEC		(1U << 22)
 #define EXIT_HOST_64		(1U << 9)
 #define EXIT_ACK_INTR		(1U << 15)
+#define EXIT_LOAD_EFER		(1U << 21)
 #define ENTRY_GUEST_64		(1U << 9)
 
 /* The bit of user mode counts only with MBEC. */
@@ -60,7 +61,8 @@ enum {
 	GUEST_GDTR_BASE = 0x6816, GUEST_IDTR_BASE = 0x6818, GUEST_DR7 = 0x681a,
 	GUEST_RSP = 0x681c, GUEST_RIP = 0x681e, GUEST_RFLAGS = 0x6820,
 	HOST_ES = 0x0c00, HOST_CS = 0x0c02, HOST_SS = 0x0c04, HOST_DS = 0x0c06,
-	HOST_TR = 0x0c0c, HOST_CR0 = 0x6c00, HOST_CR3 = 0x6c02, HOST_CR4 = 0x6c04,
+	CR0_MASK = 0x6000, CR4_MASK = 0x6002, CR0_SHADOW = 0x6004, CR4_SHADOW = 0x6006,
+	HOST_EFER = 0x2c02, HOST_TR = 0x0c0c, HOST_CR0 = 0x6c00, HOST_CR3 = 0x6c02, HOST_CR4 = 0x6c04,
 	HOST_GS_BASE = 0x6c08, HOST_TR_BASE = 0x6c0a, HOST_GDTR_BASE = 0x6c0c,
 	HOST_IDTR_BASE = 0x6c0e, HOST_RIP = 0x6c16,
 };
@@ -128,6 +130,15 @@ static void write_controls(struct guest_cpu *cpu, uint64_t base)
 		if (mode & L1_SPLITS)
 			cpu2 |= CPU2_MBEC;
 	}
+	if (mode & L1_OWN_EFER || (mode & L1_LOSES_BITS && cpu->arg[5]))
+		exit |= EXIT_LOAD_EFER;
+	vmwrite(CR0_MASK, mode & L1_TAKES_CRS ? ~0UL : 0);
+	vmwrite(CR4_MASK, mode & L1_TAKES_CRS ? ~0UL : 0);
+	vmwrite(CR0_SHADOW, READ_CR(0));
+	vmwrite(CR4_SHADOW, READ_CR(4));
+	/* That of writes to MSRs from 0xc0000000 on. */
+	((volatile uint8_t *)(base + L1_MSR_BITMAP))[0xc00 + (MSR_EFER & 0x1fff) / 8] =
+		mode & L1_TAKES_CRS ? 1U << (MSR_EFER & 7) : 0;
 	if (mode & L1_STEPS)
 		cpu1 |= CPU_MONITOR_TRAP;
 	if (mode & L1_TPR_SHADOW) {
@@ -198,14 +209,17 @@ static void write_guest(struct guest_cpu *cpu)
 
 static void write_host(struct guest_cpu *cpu)
 {
+	int loses = !!(cpu->l2_mode & L1_LOSES_BITS);
+
 	vmwrite(HOST_ES, GUEST_DS);
 	vmwrite(HOST_CS, GUEST_CS);
 	vmwrite(HOST_SS, GUEST_DS);
 	vmwrite(HOST_DS, GUEST_DS);
 	vmwrite(HOST_TR, GUEST_TR);
-	vmwrite(HOST_CR0, READ_CR(0));
+	vmwrite(HOST_CR0, READ_CR(0) & ~(loses ? cpu->arg[6] : 0));
 	vmwrite(HOST_CR3, READ_CR(3));
-	vmwrite(HOST_CR4, READ_CR(4));
+	vmwrite(HOST_CR4, READ_CR(4) & ~(loses ? cpu->arg[7] : 0));
+	vmwrite(HOST_EFER, rdmsr(MSR_EFER) & ~(loses ? cpu->arg[5] : 0));
 	vmwrite(HOST_GS_BASE, rdmsr(MSR_GS_BASE));
 	vmwrite(HOST_TR_BASE, here(cpu_block(cpu) + GUEST_TSS));
 	vmwrite(HOST_GDTR_BASE, l1_gdt().base);

@@ -24,6 +24,13 @@
 /* With nested paging that tells user mode from the kernel, if the CPU has it: MBEC, GMET. */
 #define L1_SPLITS	(1U << 10)
 #define L1_USER		(1U << 11)	/* the L2 carries its operation out in user mode */
+#define L1_TAKES_CRS	(1U << 12)	/* the L2's loads of CR0, CR4 and EFER are L1's */
+/*
+ * Intel: L1's own registers come back without the bits arg5 of EFER, arg6 of CR0 and arg7 of
+ * CR4.
+ */
+#define L1_LOSES_BITS	(1U << 13)
+#define L1_OWN_EFER	(1U << 14)	/* Intel: L1 has its EFER back, whatever the L2 has made of it */
 
 /* &guest_cpu.l2_exit */
 #define L2_DONE		0		/* the L2 has ended by itself */

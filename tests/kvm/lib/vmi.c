@@ -237,6 +237,22 @@ int vmi_get(uint64_t id, uint64_t gfn, struct kvm_vmi_range *ret, unsigned int n
 	return r;
 }
 
+int vmi_set_pin(uint64_t id, const struct kvm_vmi_pin *pin)
+{
+	struct vmi_pin_call c = { .vm = id, .pin = *pin };
+
+	return call(object->progs.vmi_set_pin, &c, sizeof(c));
+}
+
+int vmi_get_pin(uint64_t id, uint32_t rule, struct kvm_vmi_pin *ret)
+{
+	struct vmi_pin_call c = { .vm = id, .pin.rule = rule };
+	int r = call(object->progs.vmi_get_pin, &c, sizeof(c));
+
+	*ret = c.pin;
+	return r;
+}
+
 int vmi_admit(uint64_t id)
 {
 	struct vmi_admission_call c = { .vm = id };

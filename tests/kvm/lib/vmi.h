@@ -64,6 +64,9 @@ int vmi_run_clear(struct vmi_ranges_call *c);
 /* At most @n items of @ret, which has room for VMI_BATCH. */
 int vmi_get(uint64_t id, uint64_t gfn, struct kvm_vmi_range *ret, unsigned int n);
 
+int vmi_set_pin(uint64_t id, const struct kvm_vmi_pin *pin);
+int vmi_get_pin(uint64_t id, uint32_t rule, struct kvm_vmi_pin *ret);
+
 int vmi_admit(uint64_t id);
 int vmi_set_admission(uint32_t mode, uint32_t ms);
 int vmi_read(uint64_t id, uint64_t gpa, void *ret, unsigned int bytes);

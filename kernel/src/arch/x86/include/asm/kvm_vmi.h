@@ -19,8 +19,9 @@ struct kvm_vmi_violation;
 #define KVM_REQ_VMI_MAPS	KVM_ARCH_REQ_FLAGS(40, KVM_REQUEST_WAIT | KVM_REQUEST_NO_WAKEUP)
 
 /*
- * The bits that are pinned have changed: look again at which of CR0 and CR4 the guest may
- * change without an exit.  Afterwards no vCPU is in the guest without having done so.
+ * The bits that are pinned may have changed: look again at which of CR0 and CR4 the guest may
+ * change without an exit, and which are clear.  Whoever makes it knows afterwards that no
+ * vCPU is in the guest without having done so.
  */
 #define KVM_REQ_VMI_PINS	KVM_ARCH_REQ_FLAGS(41, KVM_REQUEST_WAIT | KVM_REQUEST_NO_WAKEUP)
 
@@ -275,6 +276,9 @@ enum kvm_vmi_fetches {
  * @loading: all registers are being loaded at once, looked at when that is over
  * @held: bits of CR0 and CR4 that L1 does not change without an exit, because they are pinned
  * @pin_seq: &kvm_vmi.pin_seq when @held was set
+ * @clear: pinned bits that were clear, in long mode, when they were last looked at
+ * @clear_since: since when, jiffies
+ * @clear_told: and that has been told
  * @l1: L1's registers when it entered L2
  * @before_smm: the registers when SMM was entered; none set if they were L2's
  * @step: see struct kvm_vcpu_step
@@ -311,6 +315,9 @@ struct kvm_vcpu_vmi {
 	bool loading;
 	struct kvm_vmi_pins held;
 	u64 pin_seq;
+	struct kvm_vmi_pins clear;
+	unsigned long clear_since;
+	bool clear_told;
 	struct kvm_vmi_pins l1;
 	struct kvm_vmi_pins before_smm;
 	struct kvm_vcpu_step step;

@@ -163,6 +163,8 @@ void kvm_vmi_end_change(struct kvm_vmi *vmi);
 
 /* ---- pin.c ---- */
 
+void kvm_vmi_pin_init(struct kvm_vmi *vmi);
+void kvm_vmi_pin_destroy(struct kvm_vmi *vmi);
 void kvm_vmi_update_pins(struct kvm_vmi *vmi);
 void kvm_vmi_spread_pins(struct kvm *kvm);
 int kvm_vmi_set_pin(struct kvm *kvm, const struct kvm_vmi_pin *pin);

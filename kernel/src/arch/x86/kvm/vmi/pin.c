@@ -15,7 +15,11 @@
 #include "mmu.h"
 #include "smm.h"
 #include "vmi/internal.h"
+#include "vmi/trace.h"
 #include "x86.h"
+
+/* For how long a pinned bit is clear before that is told, and how often vCPUs look. */
+#define KVM_VMI_CLEAR_TIME	HZ
 
 /* Their numbers in violations. */
 static const u32 kvm_vmi_pinned_regs[KVM_VMI_NR_PINNED] = {
@@ -29,6 +33,38 @@ static const struct kvm_vmi_pins kvm_vmi_may_own = {
 	.reg[KVM_VMI_PINNED_CR0] = KVM_POSSIBLE_CR0_GUEST_BITS,
 	.reg[KVM_VMI_PINNED_CR4] = KVM_POSSIBLE_CR4_GUEST_BITS,
 };
+
+static bool kvm_vmi_has_pins(struct kvm_vmi *vmi)
+{
+	u64 any = 0;
+	unsigned int i;
+
+	for (i = 0; i < KVM_VMI_NR_PINNED; i++)
+		any |= READ_ONCE(vmi->pins.reg[i]);
+	return any;
+}
+
+static void kvm_vmi_pin_fn(struct work_struct *work)
+{
+	struct kvm_vmi *vmi = container_of(to_delayed_work(work), struct kvm_vmi, pin_work);
+
+	if (!kvm_vmi_has_pins(vmi))
+		return;
+	/* One that does not run looks when it next does. */
+	kvm_make_all_cpus_request(vmi->kvm, KVM_REQ_VMI_PINS);
+	schedule_delayed_work(&vmi->pin_work, KVM_VMI_CLEAR_TIME);
+}
+
+void kvm_vmi_pin_init(struct kvm_vmi *vmi)
+{
+	INIT_DELAYED_WORK(&vmi->pin_work, kvm_vmi_pin_fn);
+}
+
+/* Nobody sets pins any more. */
+void kvm_vmi_pin_destroy(struct kvm_vmi *vmi)
+{
+	cancel_delayed_work_sync(&vmi->pin_work);
+}
 
 /**
  * kvm_vmi_update_pins - rules, or what they pin, have changed
@@ -54,6 +90,8 @@ void kvm_vmi_update_pins(struct kvm_vmi *vmi)
 		owned |= (pins.reg[i] ^ vmi->pins.reg[i]) & kvm_vmi_may_own.reg[i];
 		WRITE_ONCE(vmi->pins.reg[i], pins.reg[i]);
 	}
+	if (kvm_vmi_has_pins(vmi))
+		schedule_delayed_work(&vmi->pin_work, KVM_VMI_CLEAR_TIME);
 	if (!owned)
 		return;
 	/* Who sees the new number sees the new bits.  Pairs with kvm_vmi_serve_pins(). */
@@ -74,20 +112,27 @@ void kvm_vmi_spread_pins(struct kvm *kvm)
 		kvm_make_all_cpus_request(kvm, KVM_REQ_VMI_PINS);
 }
 
-/**
- * kvm_vmi_serve_pins - KVM_REQ_VMI_PINS, before entry
- * @vcpu: the vCPU, its own thread, loaded
- *
- * While it runs L2 the registers are not L1's: see __kvm_vmi_end_load().
- */
-void kvm_vmi_serve_pins(struct kvm_vcpu *vcpu)
+static u64 kvm_vmi_read_pinned(struct kvm_vcpu *vcpu, enum kvm_vmi_pinned i)
+{
+	switch (i) {
+	case KVM_VMI_PINNED_CR0:
+		return kvm_read_cr0(vcpu);
+	case KVM_VMI_PINNED_CR4:
+		return kvm_read_cr4(vcpu);
+	default:
+		return vcpu->arch.efer;
+	}
+}
+
+/* Have the vCPU exit for what is pinned now. */
+static void kvm_vmi_hold(struct kvm_vcpu *vcpu)
 {
 	struct kvm_vcpu_vmi *state = &vcpu->arch.vmi;
 	struct kvm_vmi *vmi = vcpu->kvm->arch.vmi;
 	u64 seq = READ_ONCE(vmi->pin_seq);
 	unsigned int i;
 
-	if (state->pin_seq == seq || is_guest_mode(vcpu))
+	if (state->pin_seq == seq)
 		return;
 	/* Pairs with kvm_vmi_update_pins(). */
 	smp_rmb();
@@ -99,6 +144,50 @@ void kvm_vmi_serve_pins(struct kvm_vcpu *vcpu)
 		state->held.reg[i] = READ_ONCE(vmi->pins.reg[i]) & kvm_vmi_may_own.reg[i];
 	state->pin_seq = seq;
 	kvm_x86_call(update_guest_owned_crs)(vcpu);
+}
+
+/*
+ * In long mode a guest's kernel is past the time when such bits are not set yet.  What is
+ * found clear twice, a second apart, is told once.
+ */
+static void kvm_vmi_look_for_clear(struct kvm_vcpu *vcpu)
+{
+	struct kvm_vcpu_vmi *state = &vcpu->arch.vmi;
+	struct kvm_vmi *vmi = vcpu->kvm->arch.vmi;
+	struct kvm_vmi_pins clear = {};
+	unsigned int i;
+	u64 any = 0;
+
+	for (i = 0; i < KVM_VMI_NR_PINNED && is_long_mode(vcpu); i++) {
+		clear.reg[i] = READ_ONCE(vmi->pins.reg[i]) & ~kvm_vmi_read_pinned(vcpu, i);
+		any |= clear.reg[i];
+	}
+	if (memcmp(&clear, &state->clear, sizeof(clear))) {
+		state->clear = clear;
+		state->clear_since = jiffies;
+		state->clear_told = false;
+	}
+	if (!any || state->clear_told ||
+	    time_before(jiffies, state->clear_since + KVM_VMI_CLEAR_TIME))
+		return;
+	state->clear_told = true;
+	trace_kvm_vmi_unpinned(vmi->id, vcpu->vcpu_id, clear.reg[KVM_VMI_PINNED_CR0],
+			       clear.reg[KVM_VMI_PINNED_CR4], clear.reg[KVM_VMI_PINNED_EFER]);
+}
+
+/**
+ * kvm_vmi_serve_pins - KVM_REQ_VMI_PINS, before entry
+ * @vcpu: the vCPU, its own thread, loaded
+ *
+ * While it runs L2 the registers are not L1's: see __kvm_vmi_end_load().
+ */
+void kvm_vmi_serve_pins(struct kvm_vcpu *vcpu)
+{
+	if (is_guest_mode(vcpu))
+		return;
+	kvm_vmi_hold(vcpu);
+	if (!is_smm(vcpu))
+		kvm_vmi_look_for_clear(vcpu);
 }
 
 /* The strictest rule in force that pins one of these bits; its rule is 0 if none does. */
@@ -183,18 +272,6 @@ bool __kvm_vmi_refuses_load(struct kvm_vcpu *vcpu, u32 reg, u64 old, u64 new,
 void __kvm_vmi_loaded(struct kvm_vcpu *vcpu, struct kvm_vmi_load *load)
 {
 	srcu_read_unlock(&vcpu->kvm->arch.vmi->store_srcu, load->idx);
-}
-
-static u64 kvm_vmi_read_pinned(struct kvm_vcpu *vcpu, enum kvm_vmi_pinned i)
-{
-	switch (i) {
-	case KVM_VMI_PINNED_CR0:
-		return kvm_read_cr0(vcpu);
-	case KVM_VMI_PINNED_CR4:
-		return kvm_read_cr4(vcpu);
-	default:
-		return vcpu->arch.efer;
-	}
 }
 
 static void kvm_vmi_read_all_pinned(struct kvm_vcpu *vcpu, struct kvm_vmi_pins *ret)

@@ -210,6 +210,31 @@ TRACE_EVENT(kvm_vmi_step,
 				   { KVM_VMI_STEP_DENIED, "denied" }))
 );
 
+/* A vCPU in long mode has had these pinned bits clear for a second. */
+TRACE_EVENT(kvm_vmi_unpinned,
+	TP_PROTO(u64 id, u32 vcpu_id, u64 cr0, u64 cr4, u64 efer),
+	TP_ARGS(id, vcpu_id, cr0, cr4, efer),
+
+	TP_STRUCT__entry(
+		__field(u64, id)
+		__field(u64, cr0)
+		__field(u64, cr4)
+		__field(u64, efer)
+		__field(u32, vcpu_id)
+	),
+
+	TP_fast_assign(
+		__entry->id = id;
+		__entry->cr0 = cr0;
+		__entry->cr4 = cr4;
+		__entry->efer = efer;
+		__entry->vcpu_id = vcpu_id;
+	),
+
+	TP_printk("vm %llu vcpu %u cr0 0x%llx cr4 0x%llx efer 0x%llx", __entry->id,
+		  __entry->vcpu_id, __entry->cr0, __entry->cr4, __entry->efer)
+);
+
 TRACE_EVENT(kvm_vmi_vm,
 	TP_PROTO(u64 id, u32 event, u32 flags),
 	TP_ARGS(id, event, flags),

@@ -298,6 +298,7 @@ int kvm_vmi_init_vm(struct kvm *kvm)
 	mutex_init(&vmi->activate_lock);
 	kvm_vmi_map_init(vmi);
 	kvm_vmi_open_init(vmi);
+	kvm_vmi_pin_init(vmi);
 	kvm_vmi_step_init(vmi);
 	INIT_WORK(&vmi->activate_work, kvm_vmi_activate_fn);
 	init_irq_work(&vmi->kill_irq, kvm_vmi_kill_irq_fn);
@@ -344,6 +345,7 @@ void kvm_vmi_pre_destroy_vm(struct kvm *kvm)
 		xa_erase(&kvm_vmi_vms, vmi->id);
 	irq_work_sync(&vmi->kill_irq);
 	kvm_vmi_open_destroy(vmi);
+	kvm_vmi_pin_destroy(vmi);
 	if (!vmi->id)
 		return;
 	trace_kvm_vmi_vm(vmi->id, KVM_VMI_VM_DESTROYED, 0);

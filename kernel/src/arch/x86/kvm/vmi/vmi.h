@@ -204,6 +204,7 @@ enum kvm_vmi_admission_state {
  * @pins: the bits that rules in force keep set, READ_ONCE()/WRITE_ONCE()
  * @pin_seq: of those bits of @pins that CPUs may let a guest change without an exit; 0 if
  *	there have never been any
+ * @pin_work: has vCPUs look which of @pins are clear
  * @engine: &enum kvm_vmi_engine as asked for
  * @engine_fixed: the VM has been protected, the engine stays
  * @sppt: root of the table by which the CPU checks sub-pages, see spp.c; NULL with
@@ -256,6 +257,7 @@ struct kvm_vmi {
 
 	struct kvm_vmi_pins pins;
 	u64 pin_seq;
+	struct delayed_work pin_work;
 
 	u8 engine;
 	bool engine_fixed;
