@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "lib/attempt.h"
 #include "lib/host.h"
@@ -825,6 +826,46 @@ static void test_late_vcpu(uintptr_t bit)
 	vm_free(vm);
 }
 
+/* A vCPU that goes on for a second without the bit is told of, once. */
+static void test_unpinned(uintptr_t i)
+{
+	const struct bit *b = &bits[each[i]];
+	const struct vmi_life *told;
+	unsigned int second;
+	uint64_t id;
+	struct vm *vm = new_vm(NULL, &id);
+	struct vcpu *v = vm->vcpu[0];
+
+	/* While two CPUs idle an emulated second is a long one. */
+	if (host_cpus() > 1) {
+		expect_done(vcpu_op(v, OP_NOP));
+		vm_free(vm);
+		return;
+	}
+	set_bits(v, b);
+	pin_by(id, RULE, b, KVM_VMI_ALLOW);
+	for (second = 0; second < 3; second++) {
+		expect_done(vcpu_op(v, OP_NOP));
+		usleep(1100000);
+	}
+	expect_eq(vmi_log_lives(id, VMI_UNPINNED), 0);
+	expect_clears(v, b);
+	expect_done(vcpu_op(v, OP_NOP));
+	expect_eq(vmi_log_lives(id, VMI_UNPINNED), 0);
+	for (second = 0; second < 4; second++) {
+		usleep(1100000);
+		expect_done(vcpu_op(v, OP_NOP));
+	}
+	expect_eq(vmi_log_lives(id, VMI_UNPINNED), 1);
+	told = vmi_log_life(id, VMI_UNPINNED);
+	if (told) {
+		expect_eq(told->generation, b->mask);
+		expect_eq(told->flags, b->reg == KVM_VMI_REG_CR0 ? b->mask : 0);
+		expect_eq(told->pid, v->id);
+	}
+	vm_free(vm);
+}
+
 /* ---- nested ---- */
 
 #define REASON_CR	28
@@ -1208,6 +1249,9 @@ static const struct test_case cases[] = {
 	{ "wp-spin", test_spin, WP },
 	{ "smep-spin", test_spin, SMEP },
 	{ "wp-late-vcpu", test_late_vcpu, WP },
+	{ "cr0-unpinned", test_unpinned, 0 },
+	{ "cr4-unpinned", test_unpinned, 1 },
+	{ "efer-unpinned", test_unpinned, 2 },
 	SHAPES("cr0-l2", test_l2, 0),
 	SHAPES("cr4-l2", test_l2, 1),
 	SHAPES("efer-l2", test_l2, 2),

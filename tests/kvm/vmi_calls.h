@@ -113,6 +113,8 @@ enum vmi_event {
 	/* from kvm_vmi_spp */
 	VMI_SPP_MISS = 33,
 	VMI_SPP_MISCONFIG = 34,
+	/* from kvm_vmi_unpinned: generation = all bits, flags = those of CR0, pid = the vCPU */
+	VMI_UNPINNED = 35,
 };
 
 struct vmi_life {

@@ -297,3 +297,17 @@ int BPF_PROG(on_spp, __u64 id, __u32 vcpu_id, __u64 gpa, bool miss)
 	life[i].event = miss ? VMI_SPP_MISS : VMI_SPP_MISCONFIG;
 	return 0;
 }
+
+SEC("tp_btf/kvm_vmi_unpinned")
+int BPF_PROG(on_unpinned, __u64 id, __u32 vcpu_id, __u64 cr0, __u64 cr4, __u64 efer)
+{
+	__u64 i = __sync_fetch_and_add(&lives, 1) & (VMI_LOG - 1);
+
+	life[i].vm = id;
+	life[i].generation = cr0 | cr4 | efer;
+	life[i].flags = cr0;
+	life[i].pid = vcpu_id;
+	life[i].uid = 0;
+	life[i].event = VMI_UNPINNED;
+	return 0;
+}

@@ -63,8 +63,9 @@ const char *vmi_setup(void)
 	object->links.on_access_change = bpf_program__attach(object->progs.on_access_change);
 	object->links.on_vm = bpf_program__attach(object->progs.on_vm);
 	object->links.on_spp = bpf_program__attach(object->progs.on_spp);
+	object->links.on_unpinned = bpf_program__attach(object->progs.on_unpinned);
 	if (!object->links.on_violation || !object->links.on_access_change ||
-	    !object->links.on_vm || !object->links.on_spp) {
+	    !object->links.on_vm || !object->links.on_spp || !object->links.on_unpinned) {
 		r = errno;
 		vmi_test_bpf__destroy(object);
 		object = NULL;
