@@ -398,6 +398,12 @@ static __always_inline void kvm_vmi_enter_l2(struct kvm_vcpu *vcpu)
 		__kvm_vmi_enter_l2(vcpu);
 }
 
+/* The VMM has loaded whatever L1 comes back with: what it had before no longer counts. */
+static inline void kvm_vmi_forget_l1(struct kvm_vcpu *vcpu)
+{
+	memset(&vcpu->arch.vmi.l1, 0, sizeof(vcpu->arch.vmi.l1));
+}
+
 /* SMM is about to be entered, from L1 or from L2. */
 static __always_inline void kvm_vmi_enter_smm(struct kvm_vcpu *vcpu)
 {
@@ -751,6 +757,7 @@ static inline void kvm_vmi_stop_step(struct kvm_vcpu *vcpu) {}
 static inline bool kvm_vmi_interrupt_step(struct kvm_vcpu *vcpu) { return true; }
 static inline void kvm_vmi_emulate_once(struct kvm_vcpu *vcpu) {}
 static inline void kvm_vmi_enter_l2(struct kvm_vcpu *vcpu) {}
+static inline void kvm_vmi_forget_l1(struct kvm_vcpu *vcpu) {}
 static inline void kvm_vmi_enter_smm(struct kvm_vcpu *vcpu) {}
 static inline unsigned long kvm_vmi_held_cr0(struct kvm_vcpu *vcpu) { return 0; }
 static inline unsigned long kvm_vmi_held_cr4(struct kvm_vcpu *vcpu) { return 0; }
