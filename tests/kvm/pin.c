@@ -1057,6 +1057,53 @@ static void test_l1_efer(uintptr_t action)
 	vm_free(n.vm);
 }
 
+/* Leave an L2 running that goes on until it is told to stop. */
+static void leave_l2_running(struct nested *n, const struct bit *loses)
+{
+	unsigned int tries;
+	struct run r;
+
+	n->v->timeout_ms = 20;
+	r = l2_op(n, OP_RDTSC_SPIN, 1ULL << 50, 0, 0, 0, 0,
+		  loses && loses->reg == KVM_VMI_REG_EFER ? loses->mask : 0,
+		  loses && loses->reg == KVM_VMI_REG_CR0 ? loses->mask : 0,
+		  loses && loses->reg == KVM_VMI_REG_CR4 ? loses->mask : 0);
+	for (tries = 0; r.end == RUN_TIMEOUT && !n->v->cpu->progress && tries < 500; tries++)
+		r = vcpu_continue(n->v);
+	n->v->timeout_ms = 4000;
+	require(r.end == RUN_TIMEOUT && n->v->cpu->progress, "%s", l2_text(n, &r));
+}
+
+/* What the VMM loads, L1 may come back with; without that it may not. */
+static void test_nested_state(uintptr_t arg)
+{
+	const struct bit *b = &bits[each[arg / 16]];
+	bool loaded = arg % 16;
+	struct {
+		struct kvm_nested_state state;
+		uint8_t room[0x3000];
+	} nested = { .state.size = sizeof(nested) };
+	struct nested n;
+	uint64_t old;
+
+	nested_pinned(&n, SHAPE_FLAT, L1_LOSES_BITS, b, KVM_VMI_DENY);
+	old = value_of(n.v, b->reg);
+	leave_l2_running(&n, b);
+	if (loaded) {
+		vcpu_ioctl(n.v, KVM_GET_NESTED_STATE, &nested);
+		vcpu_ioctl(n.v, KVM_SET_NESTED_STATE, &nested);
+	}
+	n.v->cpu->stop = 1;
+	expect_l2_done(&n, vcpu_continue(n.v));
+	if (n.vendor == NESTED_AMD || loaded)
+		expect_eq(vmi_log_violations(n.id), 0);
+	else
+		expect_violation(n.id, 0, .rule = RULE, .verdict = KVM_VMI_DENY);
+	expect_eq(value_of(n.v, b->reg) & b->mask,
+		  n.vendor == NESTED_INTEL && loaded ? 0 : old & b->mask);
+	vm_free(n.vm);
+}
+
 /* Offsets in a VMCB, of what KVM has put into the save area of L1. */
 static uint64_t *host_saved(struct nested *n, uint32_t reg)
 {
@@ -1074,20 +1121,13 @@ static void test_smi_in_l2(uintptr_t arg)
 	const struct bit *b = &bits[each[arg / 16]];
 	uint32_t action = arg % 16;
 	struct nested n;
-	unsigned int tries;
 	uint64_t old;
 	struct run r;
 
 	nested_pinned(&n, SHAPE_FLAT, L1_OWN_EFER, b, action);
 	require(vm_check_extension(n.vm, KVM_CAP_X86_SMM) > 0, "this KVM has no SMM");
 	old = value_of(n.v, b->reg);
-	n.v->timeout_ms = 20;
-	r = l2_op(&n, OP_RDTSC_SPIN, 1ULL << 50);
-	for (tries = 0; r.end == RUN_TIMEOUT && !n.v->cpu->progress && tries < 500; tries++)
-		r = vcpu_continue(n.v);
-	n.v->timeout_ms = 4000;
-	require(r.end == RUN_TIMEOUT && n.v->cpu->progress, "%s", l2_text(&n, &r));
-
+	leave_l2_running(&n, NULL);
 	enter_smm(n.v);
 	*smm_saved(n.vm, b->reg) &= ~b->mask;
 	if (n.vendor == NESTED_AMD) {
@@ -1269,6 +1309,9 @@ static const struct test_case cases[] = {
 	{ "l1-efer-deny", test_l1_efer, KVM_VMI_DENY },
 	{ "l1-efer-allow", test_l1_efer, KVM_VMI_ALLOW },
 	{ "l1-efer-unpinned", test_l1_efer, 0 },
+	{ "cr0-nested-state", test_nested_state, EACH(0, true) },
+	{ "cr4-nested-state", test_nested_state, EACH(1, true) },
+	{ "cr4-nested-state-not", test_nested_state, EACH(1, false) },
 	{ "cr0-smi-in-l2-deny", test_smi_in_l2, EACH(0, KVM_VMI_DENY) },
 	{ "cr4-smi-in-l2-deny", test_smi_in_l2, EACH(1, KVM_VMI_DENY) },
 	{ "efer-smi-in-l2-deny", test_smi_in_l2, EACH(2, KVM_VMI_DENY) },
