@@ -23,6 +23,7 @@ static const struct test_suite *const suites[] = {
 	&suite_size,
 	&suite_fetch,
 	&suite_policy,
+	&suite_pin,
 	NULL
 };
 

@@ -17,5 +17,6 @@ extern const struct test_suite suite_size;
 extern const struct test_suite suite_fetch;
 extern const struct test_suite suite_policy;
 extern const struct test_suite suite_hardware;
+extern const struct test_suite suite_pin;
 
 #endif /* BENCH_SUITES_H */

@@ -21,7 +21,7 @@ int BPF_PROG(violation, struct kvm *kvm, struct kvm_vcpu *vcpu,
 	if (value)
 		*value += v->gpa + v->gva + v->rip + v->cr3 + v->tag + v->cookie + v->seq +
 			  v->rule + v->vcpu_id + v->length + v->kind + v->flags + v->action +
-			  v->legal + v->insn_len;
+			  v->legal + v->insn_len + v->old + v->new + v->reg;
 	if (v->kind == KVM_VMI_WRITE && v->legal & (1U << KVM_VMI_ALLOW) && v->rip == 0x1000)
 		return KVM_VMI_ALLOW;
 	return KVM_VMI_DEFAULT;
