@@ -106,6 +106,18 @@ int ctl_get_access(struct merlon_ctl_access *c)
 }
 
 SEC("syscall")
+int ctl_set_pin(struct merlon_ctl_pin *c)
+{
+	return ON_VM(bpf_kvm_vmi_get, c->vm, bpf_kvm_vmi_set_pin, &c->pin);
+}
+
+SEC("syscall")
+int ctl_get_pin(struct merlon_ctl_pin *c)
+{
+	return ON_VM(bpf_kvm_vmi_get, c->vm, bpf_kvm_vmi_get_pin, c->rule, &c->pin);
+}
+
+SEC("syscall")
 int ctl_admit(struct merlon_ctl_admission *c)
 {
 	return ON_VM(bpf_kvm_vmi_get, c->vm, bpf_kvm_vmi_admit);

@@ -188,6 +188,17 @@ struct merlon_ctl_access {
 	struct kvm_vmi_range ranges[KVM_VMI_MAX_BATCH];
 };
 
+/* For set_pin; for get_pin: of @rule. */
+struct merlon_ctl_pin {
+	__u64 vm;
+	__u32 rule;
+	__u32 reserved;
+	union {
+		struct kvm_vmi_pin pin;
+		__u8 room[128];
+	};
+};
+
 struct merlon_ctl_admission {
 	__u64 vm;
 	__u32 mode;

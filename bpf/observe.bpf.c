@@ -52,6 +52,8 @@ SEC("tp_btf/kvm_vmi_violation")
 int BPF_PROG(observe_violation, struct kvm *kvm, __u64 id, const struct kvm_vmi_violation *v,
 	     __u32 verdict)
 {
+	/* An older kernel's ends before ours does. */
+	__u32 size = bpf_core_type_size(struct kvm_vmi_violation);
 	struct merlon_violation_record *record;
 	struct merlon_vm_counters *vm;
 
@@ -76,8 +78,10 @@ int BPF_PROG(observe_violation, struct kvm *kvm, __u64 id, const struct kvm_vmi_
 	record_fill(&record->head, sizeof(*record), MERLON_RECORD_VIOLATION, id, v->seq);
 	record->verdict = verdict;
 	record->reserved = 0;
-	if (bpf_probe_read_kernel(&record->v, sizeof(record->v), v))
-		__builtin_memset(&record->v, 0, sizeof(record->v));
+	if (size > sizeof(record->v))
+		size = sizeof(record->v);
+	__builtin_memset(&record->v, 0, sizeof(record->v));
+	bpf_probe_read_kernel(&record->v, size, v);
 	bpf_ringbuf_submit(record, 0);
 	return 0;
 }

@@ -32,6 +32,7 @@ union context {
 	struct merlon_ctl_rule rule;
 	struct merlon_ctl_set_rules set_rules;
 	struct merlon_ctl_access access;
+	struct merlon_ctl_pin pin;
 	struct merlon_ctl_admission admission;
 };
 
@@ -434,6 +435,34 @@ static int op_get_access(struct kernel *base, uint64_t vm, uint64_t gfn,
 	return r;
 }
 
+static int op_set_pin(struct kernel *base, uint64_t vm, const struct kvm_vmi_pin *pin)
+{
+	struct kernel_bpf *k = (struct kernel_bpf *)base;
+	struct merlon_ctl_pin *c = &k->context.pin;
+
+	/* What a newer kernel reads of it beyond ours is to pin nothing. */
+	memset(c, 0, sizeof(*c));
+	c->vm = vm;
+	c->pin = *pin;
+	return run_change(k, k->control->progs.ctl_set_pin, sizeof(*c));
+}
+
+static int op_get_pin(struct kernel *base, uint64_t vm, uint32_t rule, struct kvm_vmi_pin *ret)
+{
+	struct kernel_bpf *k = (struct kernel_bpf *)base;
+	struct merlon_ctl_pin *c = &k->context.pin;
+	int r;
+
+	memset(c, 0, sizeof(*c));
+	c->vm = vm;
+	c->rule = rule;
+	r = run(k, k->control->progs.ctl_get_pin, sizeof(*c));
+	if (r < 0)
+		return r;
+	*ret = c->pin;
+	return 0;
+}
+
 static int answers_fd(struct kernel *base)
 {
 	return bpf_map__fd(((struct kernel_bpf *)base)->policy->maps.rules);
@@ -553,6 +582,8 @@ static const struct kernel_ops bpf_ops = {
 	.clear_rule = op_clear_rule,
 	.set_access = op_set_access,
 	.get_access = op_get_access,
+	.set_pin = op_set_pin,
+	.get_pin = op_get_pin,
 	.set_answer = op_set_answer,
 	.get_answer = op_get_answer,
 	.clear_answer = op_clear_answer,

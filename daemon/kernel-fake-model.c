@@ -42,6 +42,7 @@ static void vm_done(struct fake_vm *vm)
 {
 	free(vm->rules);
 	free(vm->ranges);
+	free(vm->pins);
 }
 
 void fake_remove(struct fake_model *model, uint64_t id)
@@ -145,13 +146,29 @@ int fake_set_rules(struct fake_vm *vm, const struct kvm_vmi_rule *rules, size_t 
 	return 0;
 }
 
+static struct kvm_vmi_pin *find_pin(struct fake_vm *vm, uint32_t rule)
+{
+	for (size_t i = 0; i < vm->n_pins; i++)
+		if (vm->pins[i].rule == rule)
+			return &vm->pins[i];
+	return NULL;
+}
+
+static void drop_pin(struct fake_vm *vm, uint32_t rule)
+{
+	struct kvm_vmi_pin *pin = find_pin(vm, rule);
+
+	if (pin)
+		*pin = vm->pins[--vm->n_pins];
+}
+
 int fake_clear_rule(struct fake_vm *vm, uint32_t id)
 {
 	struct kvm_vmi_rule_info *rule;
 	size_t kept = 0;
 
 	if (!id) {
-		vm->n_rules = vm->n_ranges = vm->info.rules = 0;
+		vm->n_rules = vm->n_ranges = vm->n_pins = vm->info.rules = 0;
 		return 0;
 	}
 	rule = fake_rule(vm, id);
@@ -163,6 +180,7 @@ int fake_clear_rule(struct fake_vm *vm, uint32_t id)
 		if (vm->ranges[i].rule != id)
 			vm->ranges[kept++] = vm->ranges[i];
 	vm->n_ranges = kept;
+	drop_pin(vm, id);
 	return 0;
 }
 
@@ -261,6 +279,42 @@ int fake_get_access(const struct fake_vm *vm, uint64_t gfn,
 		if (sorted[i].nr && sorted[i].gfn + sorted[i].nr > gfn)
 			ret[n++] = sorted[i];
 	return n;
+}
+
+int fake_set_pin(const struct fake_model *model, struct fake_vm *vm,
+		 const struct kvm_vmi_pin *pin)
+{
+	struct kvm_vmi_pin *p;
+
+	if (model->abi < FAKE_ABI_PIN)
+		return -ENOSYS;
+	if (pin->cr0 & ~KVM_VMI_PIN_CR0 || pin->cr4 & ~KVM_VMI_PIN_CR4 ||
+	    pin->efer & ~KVM_VMI_PIN_EFER || pin->reserved)
+		return -EINVAL;
+	if (!fake_rule(vm, pin->rule))
+		return -ENOENT;
+	drop_pin(vm, pin->rule);
+	if (!pin->cr0 && !pin->cr4 && !pin->efer)
+		return 0;
+	p = reallocarray(vm->pins, vm->n_pins + 1, sizeof(*p));
+	if (!p)
+		return -ENOMEM;
+	vm->pins = p;
+	p[vm->n_pins++] = *pin;
+	return 0;
+}
+
+int fake_get_pin(const struct fake_model *model, struct fake_vm *vm, uint32_t rule,
+		 struct kvm_vmi_pin *ret)
+{
+	const struct kvm_vmi_pin *pin = find_pin(vm, rule);
+
+	if (model->abi < FAKE_ABI_PIN)
+		return -ENOSYS;
+	if (!fake_rule(vm, rule))
+		return -ENOENT;
+	*ret = pin ? *pin : (struct kvm_vmi_pin) { .rule = rule };
+	return 0;
 }
 
 struct fake_answer *fake_answer(const struct fake_model *model, uint64_t cookie)
@@ -366,6 +420,26 @@ struct kvm_vmi_rule_info *fake_denies(struct fake_vm *vm, uint64_t gpa, uint64_t
 	return best;
 }
 
+struct kvm_vmi_rule_info *fake_keeps(struct fake_vm *vm, uint32_t reg, uint64_t old,
+				     uint64_t new)
+{
+	struct kvm_vmi_rule_info *best = NULL;
+
+	for (size_t i = 0; i < vm->n_pins; i++) {
+		const struct kvm_vmi_pin *pin = &vm->pins[i];
+		struct kvm_vmi_rule_info *rule = fake_rule(vm, pin->rule);
+		uint64_t bits = reg == 0 ? pin->cr0 : reg == 4 ? pin->cr4 : pin->efer;
+
+		if (!rule || rule->rule.flags & KVM_VMI_RULE_DISARMED || !(bits & old & ~new))
+			continue;
+		if (!best || strictness(rule->rule.action[0]) > strictness(best->rule.action[0]) ||
+		    (strictness(rule->rule.action[0]) == strictness(best->rule.action[0]) &&
+		     rule->rule.id < best->rule.id))
+			best = rule;
+	}
+	return best;
+}
+
 struct file_head {
 	uint64_t n_vms;
 	uint32_t admission;
@@ -380,6 +454,7 @@ struct file_vm {
 	struct merlon_vm_counters counters;
 	uint64_t n_rules;
 	uint64_t n_ranges;
+	uint64_t n_pins;
 };
 
 static bool put(const void *items, size_t size, size_t n, FILE *f)
@@ -404,11 +479,13 @@ int fake_save(const struct fake_model *model, const char *path)
 	     put(model->answers, sizeof(*model->answers), model->n_answers, f);
 	for (size_t i = 0; ok && i < model->n_vms; i++) {
 		const struct fake_vm *vm = &model->vms[i];
-		struct file_vm v = { vm->info, vm->counters, vm->n_rules, vm->n_ranges };
+		struct file_vm v = { vm->info, vm->counters, vm->n_rules, vm->n_ranges,
+				     vm->n_pins };
 
 		ok = fwrite(&v, sizeof(v), 1, f) == 1 &&
 		     put(vm->rules, sizeof(*vm->rules), vm->n_rules, f) &&
-		     put(vm->ranges, sizeof(*vm->ranges), vm->n_ranges, f);
+		     put(vm->ranges, sizeof(*vm->ranges), vm->n_ranges, f) &&
+		     put(vm->pins, sizeof(*vm->pins), vm->n_pins, f);
 	}
 	ok = fclose(f) == 0 && ok;
 	if (!ok || rename(tmp, path) < 0)
@@ -426,12 +503,15 @@ static bool read_vm(struct fake_vm *vm, FILE *f)
 	vm->counters = v.counters;
 	vm->rules = calloc(v.n_rules + 1, sizeof(*vm->rules));
 	vm->ranges = calloc(v.n_ranges + 1, sizeof(*vm->ranges));
-	if (!vm->rules || !vm->ranges)
+	vm->pins = calloc(v.n_pins + 1, sizeof(*vm->pins));
+	if (!vm->rules || !vm->ranges || !vm->pins)
 		return false;
 	vm->n_rules = v.n_rules;
 	vm->n_ranges = v.n_ranges;
+	vm->n_pins = v.n_pins;
 	return fread(vm->rules, sizeof(*vm->rules), vm->n_rules, f) == vm->n_rules &&
-	       fread(vm->ranges, sizeof(*vm->ranges), vm->n_ranges, f) == vm->n_ranges;
+	       fread(vm->ranges, sizeof(*vm->ranges), vm->n_ranges, f) == vm->n_ranges &&
+	       fread(vm->pins, sizeof(*vm->pins), vm->n_pins, f) == vm->n_pins;
 }
 
 int fake_load(struct fake_model *model, const char *path)

@@ -19,6 +19,8 @@ struct fake_vm {
 	size_t n_rules;
 	struct kvm_vmi_range *ranges;		/* no two of one rule overlap */
 	size_t n_ranges;
+	struct kvm_vmi_pin *pins;		/* of rules that pin anything, one each */
+	size_t n_pins;
 };
 
 /* What the policy program answers for a rule. */
@@ -28,8 +30,9 @@ struct fake_answer {
 	uint32_t reserved;
 };
 
-/* The first &fake_model.abi that knows who may execute. */
+/* The first &fake_model.abi that knows who may execute, and what is pinned. */
 #define FAKE_ABI_EXECUTE 4
+#define FAKE_ABI_PIN 6
 
 struct fake_model {
 	struct fake_vm *vms;			/* sorted by id */
@@ -62,6 +65,12 @@ int fake_set_access(const struct fake_model *model, struct fake_vm *vm,
 int fake_get_access(const struct fake_vm *vm, uint64_t gfn,
 		    struct kvm_vmi_range ret[static KVM_VMI_MAX_BATCH]);
 
+/* What a rule pins: zeroes if it pins nothing. */
+int fake_set_pin(const struct fake_model *model, struct fake_vm *vm,
+		 const struct kvm_vmi_pin *pin);
+int fake_get_pin(const struct fake_model *model, struct fake_vm *vm, uint32_t rule,
+		 struct kvm_vmi_pin *ret);
+
 /* NULL if there is none. */
 struct fake_answer *fake_answer(const struct fake_model *model, uint64_t cookie);
 int fake_set_answer(struct fake_model *model, uint64_t cookie, uint32_t answer);
@@ -76,6 +85,10 @@ int fake_execute(const struct fake_model *model, struct fake_vm *vm, uint32_t ru
 
 /* The rule that speaks for a write, NULL if all of it is allowed. */
 struct kvm_vmi_rule_info *fake_denies(struct fake_vm *vm, uint64_t gpa, uint64_t length);
+
+/* The rule that speaks when the guest loads @new where @old is, NULL if it may. */
+struct kvm_vmi_rule_info *fake_keeps(struct fake_vm *vm, uint32_t reg, uint64_t old,
+				     uint64_t new);
 
 int fake_save(const struct fake_model *model, const char *path);
 /* -ENOENT when there is no file. */

@@ -7,6 +7,9 @@
  *   gone ID | reset ID | kill ID | expire ID
  *   violation ID GPA RULE [n=N] [verdict=WORD] [kind=N]
  *   write ID GPA LENGTH		as a guest would; "ok allowed", "ok denied RULE"
+ *   load ID REGISTER OLD NEW		as a guest would; "ok allowed", "ok denied RULE"
+ *   pins ID RULE			"ok CR0 CR4 EFER"
+ *   unpin ID RULE
  *   rules ID				"ok ID:FLAGS:ACTION:COOKIE..."
  *   engine ID				"ok WANTED USED [settled]"
  *   hardware on|off			whether the host has that engine; off at first
@@ -125,21 +128,18 @@ static void push_notice(struct fake *f, const struct fake_vm *vm, uint16_t kind,
 		f->control_lost++;
 }
 
-static void push_violation(struct fake *f, struct fake_vm *vm, uint64_t gpa, uint32_t rule,
-			   uint32_t kind, uint32_t verdict)
+/* What any violation has is filled in. */
+static void push_violation(struct fake *f, struct fake_vm *vm, const struct kvm_vmi_violation *v,
+			   uint32_t verdict)
 {
-	const struct kvm_vmi_rule_info *info = fake_rule(vm, rule);
+	const struct kvm_vmi_rule_info *info = fake_rule(vm, v->rule);
 	uint64_t now = boottime(), base;
-	union any_record r = { .violation = {
-		.verdict = verdict,
-		.v = {
-			.gpa = gpa, .gva = 0xffff888000000000ULL + gpa, .rip = 0xffffffff81000000ULL,
-			.cr3 = 0x1000, .seq = ++vm->info.violations, .rule = rule, .length = 8,
-			.kind = kind, .flags = KVM_VMI_V_GVA | KVM_VMI_V_EMULATED,
-			.cookie = info ? info->rule.cookie : 0,
-		},
-	} };
+	union any_record r = { .violation = { .verdict = verdict, .v = *v } };
 
+	r.violation.v.rip = 0xffffffff81000000ULL;
+	r.violation.v.cr3 = 0x1000;
+	r.violation.v.seq = ++vm->info.violations;
+	r.violation.v.cookie = info ? info->rule.cookie : 0;
 	r.head = head_of(vm, MERLON_RECORD_VIOLATION, sizeof(r.violation));
 	r.head.seq = r.violation.v.seq;
 	vm->counters.seen++;
@@ -151,6 +151,17 @@ static void push_violation(struct fake *f, struct fake_vm *vm, uint64_t gpa, uin
 	vm->counters.tat = base + MERLON_EVENT_NS;
 	if (!queue_push(&f->queues[KERNEL_RING_EVENTS], &r))
 		vm->counters.dropped++;
+}
+
+static void push_access(struct fake *f, struct fake_vm *vm, uint64_t gpa, uint32_t rule,
+			uint32_t kind, uint32_t verdict)
+{
+	const struct kvm_vmi_violation v = {
+		.gpa = gpa, .gva = 0xffff888000000000ULL + gpa, .rule = rule, .length = 8,
+		.kind = kind, .flags = KVM_VMI_V_GVA | KVM_VMI_V_EMULATED,
+	};
+
+	push_violation(f, vm, &v, verdict);
 }
 
 /* Takes effect before the operation does, like a kernel that refuses. */
@@ -214,13 +225,16 @@ static int op_caps(struct kernel *k, struct kvm_vmi_caps *ret)
 			    (f->model.hardware ? KVM_VMI_CAP_SUBPAGE_HW : 0) |
 			    (f->model.abi >= FAKE_ABI_EXECUTE ?
 			     KVM_VMI_CAP_READ | KVM_VMI_CAP_EXEC | KVM_VMI_CAP_EXEC_USER |
-			     KVM_VMI_CAP_EXEC_KERNEL : 0),
+			     KVM_VMI_CAP_EXEC_KERNEL : 0) |
+			    (f->model.abi >= FAKE_ABI_PIN ? KVM_VMI_CAP_PIN : 0),
 		.verdicts = 1U << KVM_VMI_DENY | 1U << KVM_VMI_ALLOW | 1U << KVM_VMI_SKIP |
 			    1U << KVM_VMI_KILL |
 			    (f->model.abi >= 2 ? 1U << KVM_VMI_EXIT : 0),
 		.kinds = 1U << KVM_VMI_WRITE | 1U << KVM_VMI_WALK | 1U << KVM_VMI_KVM |
 			 1U << KVM_VMI_UNEMULATABLE |
-			 (f->model.abi >= FAKE_ABI_EXECUTE ? 1U << KVM_VMI_FETCH : 0),
+			 (f->model.abi >= FAKE_ABI_EXECUTE ? 1U << KVM_VMI_FETCH : 0) |
+			 (f->model.abi >= FAKE_ABI_PIN ?
+			  1U << KVM_VMI_CR | 1U << KVM_VMI_EFER : 0),
 		.vendor = KVM_VMI_VENDOR_INTEL,
 		.abi = f->model.abi,
 		.admission = f->model.admission,
@@ -322,6 +336,25 @@ static int op_get_access(struct kernel *k, uint64_t id, uint64_t gfn,
 	int r = target((struct fake *)k, "get_access", id, &vm);
 
 	return r < 0 ? r : fake_get_access(vm, gfn, ret);
+}
+
+static int op_set_pin(struct kernel *k, uint64_t id, const struct kvm_vmi_pin *pin)
+{
+	struct fake_vm *vm;
+	int r = target((struct fake *)k, "set_pin", id, &vm);
+
+	if (r >= 0)
+		r = fake_set_pin(&((struct fake *)k)->model, vm, pin);
+	persist((struct fake *)k);
+	return r;
+}
+
+static int op_get_pin(struct kernel *k, uint64_t id, uint32_t rule, struct kvm_vmi_pin *ret)
+{
+	struct fake_vm *vm;
+	int r = target((struct fake *)k, "get_pin", id, &vm);
+
+	return r < 0 ? r : fake_get_pin(&((struct fake *)k)->model, vm, rule, ret);
 }
 
 static int op_set_answer(struct kernel *k, uint64_t cookie, uint32_t answer)
@@ -452,6 +485,8 @@ static const struct kernel_ops fake_ops = {
 	.clear_rule = op_clear_rule,
 	.set_access = op_set_access,
 	.get_access = op_get_access,
+	.set_pin = op_set_pin,
+	.get_pin = op_get_pin,
 	.set_answer = op_set_answer,
 	.get_answer = op_get_answer,
 	.clear_answer = op_clear_answer,
@@ -548,18 +583,11 @@ static void do_reset(struct fake *f, struct fake_vm *vm)
 	}
 }
 
-static int do_write(struct fake *f, struct fake_vm *vm, char **args, FILE *out)
+/* What becomes of what @rule denies; counted, and told as an answer. */
+static uint32_t judge(struct kvm_vmi_rule_info *rule, FILE *out)
 {
-	uint64_t gpa = number(args[1]), length = number(args[2]);
-	struct kvm_vmi_rule_info *rule;
-	uint32_t verdict;
+	uint32_t verdict = rule->rule.action[KVM_VMI_ACTION_WRITE];
 
-	rule = length ? fake_denies(vm, gpa, length) : NULL;
-	if (!rule) {
-		fputs(" allowed", out);
-		return 0;
-	}
-	verdict = rule->rule.action[KVM_VMI_ACTION_WRITE];
 	if (rule->rule.flags & KVM_VMI_RULE_MONITOR)
 		verdict = KVM_VMI_ALLOW;
 	rule->violations++;
@@ -570,8 +598,63 @@ static int do_write(struct fake *f, struct fake_vm *vm, char **args, FILE *out)
 	else
 		rule->denied++;
 	fprintf(out, " %s %u", verdict == KVM_VMI_ALLOW ? "allowed" : "denied", rule->rule.id);
-	push_violation(f, vm, gpa, rule->rule.id, KVM_VMI_WRITE, verdict);
+	return verdict;
+}
+
+static int do_write(struct fake *f, struct fake_vm *vm, char **args, FILE *out)
+{
+	uint64_t gpa = number(args[1]), length = number(args[2]);
+	struct kvm_vmi_rule_info *rule;
+
+	rule = length ? fake_denies(vm, gpa, length) : NULL;
+	if (!rule) {
+		fputs(" allowed", out);
+		return 0;
+	}
+	push_access(f, vm, gpa, rule->rule.id, KVM_VMI_WRITE, judge(rule, out));
 	return 0;
+}
+
+static int do_load(struct fake *f, struct fake_vm *vm, char **args, FILE *out)
+{
+	struct kvm_vmi_violation v = { .kind = KVM_VMI_CR };
+	struct kvm_vmi_rule_info *rule;
+
+	if (!args[1] || !args[2] || !args[3])
+		return -EINVAL;
+	if (streq(args[1], "cr4")) {
+		v.reg = 4;
+	} else if (streq(args[1], "efer")) {
+		v.reg = 0xc0000080;
+		v.kind = KVM_VMI_EFER;
+	} else if (!streq(args[1], "cr0")) {
+		return -EINVAL;
+	}
+	v.old = number(args[2]);
+	v.new = number(args[3]);
+	rule = fake_keeps(vm, v.reg, v.old, v.new);
+	if (!rule) {
+		fputs(" allowed", out);
+		return 0;
+	}
+	v.rule = rule->rule.id;
+	push_violation(f, vm, &v, judge(rule, out));
+	return 0;
+}
+
+/* What a rule pins; or nothing any more, as if merlond had not come that far. */
+static int do_pins(const struct fake *f, struct fake_vm *vm, char **args, FILE *out)
+{
+	struct kvm_vmi_pin pin = { .rule = args[1] ? (uint32_t)number(args[1]) : 0 };
+	int r;
+
+	if (!out)
+		return fake_set_pin(&f->model, vm, &pin);
+	r = fake_get_pin(&f->model, vm, pin.rule, &pin);
+	if (r >= 0)
+		fprintf(out, " %#llx %#llx %#llx", (unsigned long long)pin.cr0,
+			(unsigned long long)pin.cr4, (unsigned long long)pin.efer);
+	return r;
 }
 
 static int do_violation(struct fake *f, struct fake_vm *vm, char **args)
@@ -583,8 +666,8 @@ static int do_violation(struct fake *f, struct fake_vm *vm, char **args)
 	if (!args[1] || !args[2] || verdict < 0)
 		return -EINVAL;
 	while (n--)
-		push_violation(f, vm, number(args[1]), (uint32_t)number(args[2]), kind,
-			       (uint32_t)verdict);
+		push_access(f, vm, number(args[1]), (uint32_t)number(args[2]), kind,
+			    (uint32_t)verdict);
 	return 0;
 }
 
@@ -634,6 +717,12 @@ static int do_with_vm(struct fake *f, const char *command, struct fake_vm *vm, c
 		return do_violation(f, vm, args);
 	} else if (streq(command, "write")) {
 		return args[1] && args[2] ? do_write(f, vm, args, out) : -EINVAL;
+	} else if (streq(command, "load")) {
+		return do_load(f, vm, args, out);
+	} else if (streq(command, "pins")) {
+		return do_pins(f, vm, args, out);
+	} else if (streq(command, "unpin")) {
+		return do_pins(f, vm, args, NULL);
 	} else if (streq(command, "execute")) {
 		int r = args[1] && args[2] ? fake_execute(&f->model, vm, (uint32_t)number(args[1]),
 							  number(args[2])) : -EINVAL;

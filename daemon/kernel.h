@@ -93,6 +93,14 @@ struct kernel_ops {
 			  size_t n);
 
 	/*
+	 * What a rule pins, in place of what it pinned; nothing, and it pins no more.
+	 * -ENOENT: no such rule; -EOPNOTSUPP: not on this host; -ENOSYS: this kernel pins
+	 * nothing.
+	 */
+	int (*set_pin)(struct kernel *k, uint64_t vm, const struct kvm_vmi_pin *pin);
+	int (*get_pin)(struct kernel *k, uint64_t vm, uint32_t rule, struct kvm_vmi_pin *ret);
+
+	/*
 	 * At most KVM_VMI_MAX_BATCH ranges from the run at or after frame @gfn on, whole runs
 	 * only, in order: how many, 0 at the end.
 	 */
