@@ -1,14 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * merlon protect: sets rules of a VM.  Options become the same JSON text that a
- * file holds; merlond alone judges it, and its complaints are put back into the
- * user's terms: a file's name, or the name of an option.
+ * file holds.
  */
-#include <inttypes.h>
-
-#include "bus.h"
-#include "denied.h"
 #include "format.h"
+#include "rules.h"
 #include "verb.h"
 
 static bool arg_page_table;
@@ -181,113 +177,16 @@ static enum merlon_exit get_text(char **ret)
 	return build_text(ret) < 0 ? fail_memory() : MERLON_EXIT_OK;
 }
 
-/*
- * "<text>:1:20: /rules/0/gpa: expected" becomes "FILE:1:20: /rules/0/gpa: expected"
- * or "--gpa: expected".  Any other message stays.  NULL: memory.
- */
-static char *translate(const char *message)
-{
-	const char *rest = startswith(message, MERLON_TEXT_LABEL ":"), *path;
-	char *s;
-
-	if (!rest)
-		return strdup(message);
-	if (arg_rules)
-		return asprintf(&s, "%s:%s", streq(arg_rules, "-") ? "stdin" : arg_rules, rest) < 0 ?
-			       NULL : s;
-	path = strstr(rest, ": ");
-	path = path ? path + 2 : rest;
-	rest = startswith(path, "/rules/0/") ?: startswith(path, "/");
-	if (!rest)
-		return strdup(path);
-	return asprintf(&s, "--%s", rest) < 0 ? NULL : s;
-}
-
-static enum merlon_exit report(const sd_bus_error *error)
-{
-	_cleanup_error_ sd_bus_error translated = SD_BUS_ERROR_NULL;
-	_cleanup_free_ char *message = translate(error->message ?: "");
-
-	if (!message)
-		return fail_memory();
-	sd_bus_error_set(&translated, error->name, message);
-	return bus_report(&translated);
-}
-
-static void print_rule(struct json_object *rule, const char *title)
-{
-	char size[SIZE_TEXT_MAX];
-	uint64_t frames = json_get_u64(rule, "frames", 0);
-
-	say("%s: rule ", title);
-	say_in(SHADE_BOLD, "%s", json_get_string(rule, "name", "?"));
-	say(arg_dry_run ? " would be set" : " is set");
-	say(": gpa %s length %s, %" PRIu64 " frame%s, engine %s, ",
-	    json_get_string(rule, "gpa", "?"),
-	    format_size(json_get_u64(rule, "length", 0), size), frames, frames == 1 ? "" : "s",
-	    json_get_string(rule, "engine", "?"));
-	say_denied(rule);
-	say(" (%s)\n", json_get_string(rule, "mode", "enforce"));
-}
-
-static enum merlon_exit print_report(const char *text, struct json_object *vm)
-{
-	_cleanup_json_ struct json_object *o = NULL;
-	_cleanup_free_ char *title = vm_title(vm);
-	struct json_object *rules;
-	const char *device = NULL;
-
-	if (!title)
-		return fail_memory();
-	if (arg_json)
-		return print_json_text(text);
-	if (json_parse(text, strlen(text), &o) < 0)
-		return bus_bad_reply("Protect");
-	rules = json_get_array(o, arg_dry_run ? "would-apply" : "applied");
-	if (!rules)
-		return bus_bad_reply("Protect");
-	for (size_t i = 0; i < json_object_array_length(rules); i++) {
-		struct json_object *rule = json_object_array_get_idx(rules, i);
-
-		print_rule(rule, title);
-		device = json_get_string(rule, MERLON_DEVICE_WRITES, device);
-	}
-	if (device)
-		say("device writes: %s\n", device);
-	return MERLON_EXIT_OK;
-}
-
 static enum merlon_exit run(char **operands)
 {
-	_cleanup_bus_ sd_bus *bus = NULL;
-	_cleanup_json_ struct json_object *vm = NULL;
-	_cleanup_error_ sd_bus_error error = SD_BUS_ERROR_NULL;
-	_cleanup_message_ sd_bus_message *reply = NULL;
-	_cleanup_free_ char *text = NULL, *path = NULL;
+	_cleanup_free_ char *text = NULL;
 	enum merlon_exit e;
-	const char *answer;
 
 	e = get_text(&text);
 	if (e != MERLON_EXIT_OK)
 		return e;
-	e = bus_open_vm(operands[0], &bus, &vm);
-	if (e != MERLON_EXIT_OK)
-		return e;
-	path = vm_path(vm);
-	if (!path)
-		return fail_memory();
-	e = bus_call(bus, path, MERLON_IFACE_VM, "Protect", &error, &reply, "sb", text,
-		     (int)arg_dry_run);
-	/* sd-bus refuses to carry what is not UTF-8. */
-	if (e != MERLON_EXIT_OK && sd_bus_error_has_name(&error, SD_BUS_ERROR_INVALID_ARGS)) {
-		fail("%s: expected JSON in UTF-8, got other bytes", arg_rules ?: "an option");
-		return MERLON_EXIT_USAGE;
-	}
-	if (e != MERLON_EXIT_OK)
-		return report(&error);
-	if (sd_bus_message_read(reply, "s", &answer) < 0)
-		return bus_bad_reply("Protect");
-	return print_report(answer, vm);
+	return set_rules(operands[0], text,
+			 arg_rules && streq(arg_rules, "-") ? "stdin" : arg_rules);
 }
 
 const struct verb verb_protect = {
