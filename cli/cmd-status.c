@@ -136,8 +136,10 @@ static void print_rule(struct json_object *rule)
 	say_denied(rule);
 	say("  %s, ", json_get_string(rule, "mode", "?"));
 	say_in(armed ? SHADE_GOOD : SHADE_BAD, armed ? "armed" : "disarmed");
-	say("  on-reset %s  engine %s\n", json_get_string(rule, "on-reset", "?"),
-	    json_get_string(rule, "engine", "?"));
+	say("  on-reset %s", json_get_string(rule, "on-reset", "?"));
+	if (!json_object_object_get_ex(rule, "pin", NULL))
+		say("  engine %s", json_get_string(rule, "engine", "?"));
+	say("\n");
 	say("    violations %" PRIu64 ": denied %" PRIu64 ", allowed %" PRIu64 ", skipped %" PRIu64,
 	    json_get_u64(rule, "violations", 0), json_get_u64(rule, "denied", 0),
 	    json_get_u64(rule, "allowed", 0), json_get_u64(rule, "skipped", 0));

@@ -3,11 +3,40 @@
 #include "denied.h"
 #include "format.h"
 
+static void say_words(struct json_object *words)
+{
+	if (!json_object_is_type(words, json_type_array))
+		return;
+	for (size_t i = 0; i < json_object_array_length(words); i++)
+		say(" %s", json_object_get_string(json_object_array_get_idx(words, i)) ?: "?");
+}
+
+/* "pin cr0 wp, cr4 smep smap" */
+static void say_pins(struct json_object *pin)
+{
+	const char *separator = "pin";
+
+	json_object_object_foreach(pin, reg, bits) {
+		say("%s %s", separator, reg);
+		say_words(bits);
+		separator = ",";
+	}
+	if (json_object_object_length(pin) == 0)
+		say("pin nothing");
+}
+
 void say_denied(struct json_object *rule)
 {
+	struct json_object *pin;
 	bool write = streq(json_get_string(rule, "write", "deny"), "deny");
 	const char *execute = json_get_string(rule, "execute", "both");
 
+	if (json_object_object_get_ex(rule, "pin", &pin) &&
+	    json_object_is_type(pin, json_type_object)) {
+		say_pins(pin);
+		say(" -> %s", json_get_string(rule, "action", "?"));
+		return;
+	}
 	if (streq(json_get_string(rule, "read", "allow"), "deny"))
 		say("read, ");
 	if (write)

@@ -6,7 +6,7 @@
 #include "util/json.h"
 
 /**
- * say_denied() - "read, write, execute none -> deny"; no newline
+ * say_denied() - "read, write, execute none -> deny", "pin cr4 smep smap -> deny"; no newline
  * @rule: as the daemon lists it; a merlond that knows writes alone does not say so
  */
 void say_denied(struct json_object *rule);

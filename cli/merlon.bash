@@ -10,7 +10,7 @@ _merlon_verbs()
 _merlon_options()
 {
 	"$1" ${2:+"$2"} --help 2>/dev/null |
-		sed -n '/^Options:/,/^$/s/^ .*\(--[a-z-]*=\{0,1\}\).*/\1/p' | sed 's/ .*//'
+		sed -n '/^Options:/,/^$/s/^ .*\(--[a-z0-9-]*=\{0,1\}\).*/\1/p' | sed 's/ .*//'
 }
 
 # Ids, and those names that a shell needs no quoting for.
@@ -64,6 +64,10 @@ _merlon()
 	--default) words='deny allow kill' ;;
 	--on-reset) words='disarm keep kill' ;;
 	--mode) words='enforce monitor learn' ;;
+	--cr0) words=wp ;;
+	--cr4) words='smep smap umip cet lass' ;;
+	--efer) words=nx ;;
+	--efi-runtime) words=no ;;
 	--bus) words='system session' ;;
 	--name | --gpa | --length | --count | --for | --idle) return ;;
 	*)
@@ -74,7 +78,7 @@ _merlon()
 			words=$(_merlon_verbs "$merlon")
 		elif [[ -z $vm ]]; then
 			case $verb in
-			status | protect | unprotect | mode | learn | watch | clear | engine) words=$(_merlon_vms "$merlon") ;;
+			status | protect | pin | unprotect | mode | learn | watch | clear | engine) words=$(_merlon_vms "$merlon") ;;
 			esac
 		elif [[ $verb == unprotect || ($verb == mode && -z $rule) ]]; then
 			words=$(_merlon_rules "$merlon" "$vm")

@@ -318,6 +318,31 @@ static const char *verdict_name(uint32_t verdict)
 	return verdict == KVM_VMI_NR_VERDICTS ? "opened" : merlon_verdict_name(verdict);
 }
 
+/* Room for the words of all bits of a register. */
+#define WORDS_MAX 64
+
+/* What a violation tells of a register; @words lives as long as the event. */
+static void tell_register(const struct kvm_vmi_violation *v, struct event *event,
+			  char words[static WORDS_MAX])
+{
+	int reg = merlon_register_from_number(v->reg);
+	unsigned long long bit;
+	const char *word;
+	size_t len = 0;
+
+	if (v->kind != KVM_VMI_CR && v->kind != KVM_VMI_EFER)
+		return;
+	words[0] = 0;
+	for (unsigned int i = 0; reg >= 0 && (word = merlon_pin_name(reg, i, &bit)); i++)
+		if (v->old & ~v->new & bit && len < WORDS_MAX)
+			len += (size_t)snprintf(words + len, WORDS_MAX - len, "%s%s",
+						len ? " " : "", word);
+	event->reg = reg < 0 ? "?" : merlon_register_name((enum merlon_register)reg);
+	event->cleared = words;
+	event->old_value = v->old;
+	event->new_value = v->new;
+}
+
 static void on_violation(struct manager *m, const struct merlon_violation_record *record)
 {
 	const struct kvm_vmi_violation *v = &record->v;
@@ -344,9 +369,11 @@ static void on_violation(struct manager *m, const struct merlon_violation_record
 		.monitor = v->flags & KVM_VMI_V_MONITOR,
 		.bad_verdict = v->flags & KVM_VMI_V_BAD_VERDICT,
 	};
+	char words[WORDS_MAX];
 
 	if (!vm)
 		vm = &stranger;
+	tell_register(v, &event, words);
 	event.rule = vm_rule_name(vm, v->rule);
 	if (record->head.seq > vm->last_seq)
 		vm->last_seq = record->head.seq;

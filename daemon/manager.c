@@ -10,6 +10,7 @@
 #include "inventory.h"
 #include "log.h"
 #include "manager.h"
+#include "pinning.h"
 #include "state.h"
 #include "util/util.h"
 
@@ -84,7 +85,8 @@ static int add_reason(char ***strv, size_t *n, enum merlon_degraded reason, cons
 static bool vm_unprotected(const struct vm *vm)
 {
 	for (size_t i = 0; i < vm->n_rules; i++)
-		if (vm->rules[i].info.rule.flags & KVM_VMI_RULE_DISARMED)
+		if (vm->rules[i].info.rule.flags & KVM_VMI_RULE_DISARMED ||
+		    !pinning_is_whole(vm, &vm->rules[i]))
 			return true;
 	return false;
 }

@@ -16,6 +16,7 @@ static const struct {
 	{ KVM_VMI_CAP_EXEC, "execute" },
 	{ KVM_VMI_CAP_EXEC_USER, "execute-user" },
 	{ KVM_VMI_CAP_EXEC_KERNEL, "execute-kernel" },
+	{ KVM_VMI_CAP_PIN, "pin" },
 	{ KVM_VMI_CAP_TDP, "two-dimensional-paging" },
 	{ KVM_VMI_CAP_TDP_MMU, "tdp-mmu" },
 };

@@ -6,6 +6,7 @@
 #include <inttypes.h>
 
 #include "policy-locate.h"
+#include "registers.h"
 #include "rule.h"
 #include "schema.h"
 #include "span.h"
@@ -22,7 +23,9 @@ struct draft {
 	bool has_name, has_gpa, has_length, has_on_reset;
 	int write, read, execute, action, dflt, on_reset;
 	int ignored;			/* words with one legal value */
+	int no_efi;
 	struct json_object *except;
+	struct json_object *pin;
 };
 
 struct policy {
@@ -92,6 +95,15 @@ static int parse_except(_unused_ struct schema_text *p, _unused_ const char *pat
 	struct draft *d = target;
 
 	d->except = v;
+	return 0;
+}
+
+static int parse_pin(_unused_ struct schema_text *p, _unused_ const char *path,
+		     struct json_object *v, void *target)
+{
+	struct draft *d = target;
+
+	d->pin = v;
 	return 0;
 }
 
@@ -168,6 +180,7 @@ static const struct schema_word words_on_reset[] = {
 static const struct schema_word words_arm[] = {
 	{ "now", ALLOW }, { "boot", SCHEMA_NOT_BUILT }, {}
 };
+static const struct schema_word words_efi_runtime[] = { { "no", true }, {} };
 static const struct schema_word words_mode[] = {
 	{ "monitor", MONITOR }, { "enforce", ENFORCE }, { "learn", LEARN }, {}
 };
@@ -190,10 +203,9 @@ static const struct schema_field rule_fields[] = {
 	SCHEMA_WORD("on-reset", words_on_reset, struct draft, on_reset),
 	SCHEMA_OTHER("page-table", SCHEMA_BOOL, "true or false", parse_page_table),
 	SCHEMA_OTHER("verify", SCHEMA_INT, "seconds", parse_not_built),
-	SCHEMA_OTHER("pin", SCHEMA_STRING | SCHEMA_ARRAY | SCHEMA_OBJECT, "what to pin",
-		     parse_not_built),
-	SCHEMA_OTHER("efi-runtime", SCHEMA_STRING | SCHEMA_ARRAY | SCHEMA_OBJECT | SCHEMA_BOOL,
-		     "EFI runtime ranges", parse_not_built),
+	SCHEMA_OTHER(REGISTERS_KEY, SCHEMA_OBJECT, "registers and their bits (an object)",
+		     parse_pin),
+	SCHEMA_WORD(REGISTERS_EFI_KEY, words_efi_runtime, struct draft, no_efi),
 };
 
 static const struct schema_field policy_fields[] = {
@@ -249,6 +261,50 @@ static int check_range(struct schema_text *p, const char *path, const struct rul
 			   SUBPAGE_SIZE, rule->gpa, rule->length, low, high - low);
 }
 
+/* What a rule of memory says, and whether it is all there. */
+static int check_memory(struct schema_text *p, const char *path, struct draft *d)
+{
+	int r;
+
+	if (!d->has_gpa)
+		return schema_fail_missing(p, path, "the key \"gpa\"");
+	if (!d->has_length)
+		return schema_fail_missing(p, path, "the key \"length\"");
+	if (d->write != DENY && d->execute == RULE_EXECUTE_BOTH)
+		return schema_fail_missing(p, path,
+					   "something that is denied (\"write\": \"deny\", or "
+					   "\"execute\": \"none\", \"user\" or \"kernel\")");
+	if (d->read == DENY && d->write != DENY)
+		return schema_fail_missing(p, path,
+					   "\"write\": \"deny\" beside \"read\": \"deny\" (no "
+					   "CPU has pages to write and not to read)");
+	r = check_range(p, path, &d->rule);
+	if (r < 0)
+		return r;
+	if (d->read == DENY && (d->rule.gpa | d->rule.length) % SPAN_FRAME)
+		return span_fail_frames(p, path, "with \"read\"",
+					&(struct rule_span){ d->rule.gpa, d->rule.length });
+	if (d->execute != RULE_EXECUTE_BOTH && (d->rule.gpa | d->rule.length) % SPAN_FRAME)
+		return span_fail_frames(p, path, "with \"execute\"",
+					&(struct rule_span){ d->rule.gpa, d->rule.length });
+	return 0;
+}
+
+/* What a rule of registers says. */
+static int check_registers(struct schema_text *p, const char *path, struct draft *d)
+{
+	char sub[SCHEMA_PATH_MAX];
+	int r;
+
+	r = registers_read(p, path, d->pin, d->rule.pin);
+	if (r < 0 || d->action != KVM_VMI_EXIT)
+		return r;
+	snprintf(sub, sizeof(sub), "%s/action", path);
+	return schema_fail_expected(p, sub,
+				    "another action beside \"pin\" (VMMs are asked about memory "
+				    "only)");
+}
+
 static int parse_rule(struct schema_text *p, const char *path, struct json_object *o,
 		      const struct policy *policy, struct rule *ret)
 {
@@ -262,34 +318,21 @@ static int parse_rule(struct schema_text *p, const char *path, struct json_objec
 
 	if (!json_object_is_type(o, json_type_object))
 		return schema_fail_expected(p, path, "a rule (an object)");
-	r = schema_read(p, path, o, rule_fields, ARRAY_SIZE(rule_fields), &d);
+	r = registers_check(p, path, o);
+	if (r >= 0)
+		r = schema_read(p, path, o, rule_fields, ARRAY_SIZE(rule_fields), &d);
 	if (r < 0)
 		return r;
 
 	if (!d.has_name)
 		return schema_fail_missing(p, path, "the key \"name\"");
-	if (!d.has_gpa)
-		return schema_fail_missing(p, path, "the key \"gpa\"");
-	if (!d.has_length)
-		return schema_fail_missing(p, path, "the key \"length\"");
-	if (d.write != DENY && d.execute == RULE_EXECUTE_BOTH)
-		return schema_fail_missing(p, path,
-					   "something that is denied (\"write\": \"deny\", or "
-					   "\"execute\": \"none\", \"user\" or \"kernel\")");
-	if (d.read == DENY && d.write != DENY)
-		return schema_fail_missing(p, path,
-					   "\"write\": \"deny\" beside \"read\": \"deny\" (no "
-					   "CPU has pages to write and not to read)");
-	r = check_range(p, path, &d.rule);
+	r = d.pin ? check_registers(p, path, &d) : check_memory(p, path, &d);
+	if (r >= 0)
+		r = registers_check_efi(p, path, o, d.rule.pin, d.no_efi);
 	if (r < 0)
 		return r;
-	if (d.read == DENY && (d.rule.gpa | d.rule.length) % SPAN_FRAME)
-		return span_fail_frames(p, path, "with \"read\"",
-					&(struct rule_span){ d.rule.gpa, d.rule.length });
-	if (d.execute != RULE_EXECUTE_BOTH && (d.rule.gpa | d.rule.length) % SPAN_FRAME)
-		return span_fail_frames(p, path, "with \"execute\"",
-					&(struct rule_span){ d.rule.gpa, d.rule.length });
 
+	d.rule.no_efi = d.no_efi;
 	d.rule.write_deny = d.write == DENY;
 	d.rule.read_deny = d.read == DENY;
 	d.rule.execute = (uint32_t)d.execute;
@@ -491,9 +534,32 @@ int rule_copy(const struct rule *rule, struct rule *ret)
 	return 0;
 }
 
+bool rule_pins(const struct rule *rule)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(rule->pin); i++)
+		if (rule->pin[i])
+			return true;
+	return false;
+}
+
 bool rule_can_learn(const struct rule *rule)
 {
 	return rule->execute == KVM_VMI_RIGHT_EXEC_USER && !rule->write_deny;
+}
+
+/* Where and what. */
+static int memory_to_json(struct json_object *o, const struct rule *rule)
+{
+	if (json_add_hex(o, "gpa", rule->gpa) < 0 ||
+	    (rule->length == RULE_LENGTH_ALL ? json_add_string(o, "length", "all")
+					     : json_add_u64(o, "length", rule->length)) < 0 ||
+	    spans_to_json(o, rule) < 0 ||
+	    json_add_string(o, "write", rule->write_deny ? "deny" : "allow") < 0 ||
+	    json_add_string(o, "read", rule->read_deny ? "deny" : "allow") < 0 ||
+	    json_add_string(o, "execute", merlon_execute_name(rule->execute)) < 0 ||
+	    json_add_bool(o, "page-table", rule->page_table) < 0)
+		return -ENOMEM;
+	return 0;
 }
 
 int rule_to_json(const struct rule *rule, char **ret)
@@ -501,17 +567,11 @@ int rule_to_json(const struct rule *rule, char **ret)
 	_cleanup_json_ struct json_object *o = json_object_new_object();
 
 	if (!o || json_add_string(o, "name", rule->name) < 0 ||
-	    json_add_hex(o, "gpa", rule->gpa) < 0 ||
-	    (rule->length == RULE_LENGTH_ALL ? json_add_string(o, "length", "all")
-					     : json_add_u64(o, "length", rule->length)) < 0 ||
-	    spans_to_json(o, rule) < 0 ||
-	    json_add_string(o, "write", rule->write_deny ? "deny" : "allow") < 0 ||
-	    json_add_string(o, "read", rule->read_deny ? "deny" : "allow") < 0 ||
-	    json_add_string(o, "execute", merlon_execute_name(rule->execute)) < 0 ||
+	    (rule_pins(rule) ? registers_to_json(o, rule->pin) : memory_to_json(o, rule)) < 0 ||
+	    (rule->no_efi && json_add_string(o, REGISTERS_EFI_KEY, "no") < 0) ||
 	    json_add_string(o, "action", merlon_verdict_name(rule->action)) < 0 ||
 	    json_add_string(o, "default", merlon_verdict_name(rule->dflt)) < 0 ||
-	    json_add_string(o, "on-reset", merlon_on_reset_name(rule->on_reset)) < 0 ||
-	    json_add_bool(o, "page-table", rule->page_table) < 0)
+	    json_add_string(o, "on-reset", merlon_on_reset_name(rule->on_reset)) < 0)
 		return -ENOMEM;
 	return json_text(o, JSON_ONE_LINE, ret);
 }

@@ -51,11 +51,17 @@ struct rule_span {
  * @write_deny: writes are denied
  * @read_deny: reads are denied, with writes.  Whole frames only
  * @execute: who may execute: all bits of RULE_EXECUTE_BOTH, one, or none.  Whole frames
- *	only, if not both.  At least this or @write_deny denies something
+ *	only, if not both.  At least this or @write_deny denies something, or it pins
  * @page_table: page walks are served silently
  * @monitor: the text's "mode" is "monitor": report, always allow
+ * @pin: by &enum merlon_register, the bits that the guest may not clear once it has set
+ *	them: of KVM_VMI_PIN_*
+ * @no_efi: the guest does not call EFI's runtime services; if and only if it pins "lass"
  * @learn: it is "learn": what the kernel executes is added to @except.  Of rules that
  *	deny the kernel execution and nothing else
+ *
+ * A rule is about memory or, if rule_pins(), about registers; then it denies nothing of
+ * memory, and @gpa and @length are 0 and mean nothing.
  */
 struct rule {
 	char name[MERLON_NAME_MAX + 1];
@@ -70,6 +76,8 @@ struct rule {
 	bool read_deny;
 	uint32_t execute;
 	bool page_table;
+	uint64_t pin[MERLON_REGISTER_MAX];
+	bool no_efi;
 	bool monitor;
 	bool learn;
 };
@@ -103,6 +111,9 @@ int rules_parse(const char *text, size_t len, const char *file_label,
  * Return: 0 or -ENOMEM.
  */
 int rule_copy(const struct rule *rule, struct rule *ret);
+
+/* Is the rule about registers: does it pin anything? */
+bool rule_pins(const struct rule *rule);
 
 /* May the rule learn: does it keep the kernel from executing, and do nothing else? */
 bool rule_can_learn(const struct rule *rule);

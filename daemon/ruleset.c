@@ -7,6 +7,8 @@
 #include "log.h"
 #include "map.h"
 #include "mode.h"
+#include "pinning.h"
+#include "registers.h"
 #include "ruleset.h"
 #include "util/json.h"
 #include "util/parse.h"
@@ -31,7 +33,10 @@ struct kvm_vmi_rule ruleset_kernel_rule(const struct vm *vm, const struct vm_rul
 	return k;
 }
 
-/* What an orphan denies is in the kernel only; its parameters are listed all the same. */
+/*
+ * What an orphan denies of memory is in the kernel only; its parameters are listed all the
+ * same, and what it pins.
+ */
 static void rule_from_kernel(struct vm_rule *r, const struct kvm_vmi_rule *k)
 {
 	unsigned int action = k->action[KVM_VMI_ACTION_WRITE];
@@ -116,25 +121,17 @@ static uint64_t gpa_limit(const struct vm *vm)
 	return vm->info.maxphyaddr >= 64 ? UINT64_MAX : 1ULL << vm->info.maxphyaddr;
 }
 
-static int check_rule(const struct manager *m, const struct vm *vm, const struct rule *rule,
-		      sd_bus_error *reterr)
+static int check_memory(const struct manager *m, const struct vm *vm, const struct rule *rule,
+			sd_bus_error *reterr)
 {
 	uint64_t limit = gpa_limit(vm);
 
-	if (vm_find_rule_by_name(vm, rule->name))
-		return bus_fault(reterr, MERLON_E_RULE_EXISTS,
-				 "VM #%llu already has a rule '%s'",
-				 (unsigned long long)vm->info.id, rule->name);
 	if (rule->gpa >= limit || rule->length > limit - rule->gpa)
 		return bus_fault(reterr, MERLON_E_INVALID_RULE,
 				 "Rule '%s': 0x%llx bytes at 0x%llx reach beyond the guest's "
 				 "%u-bit physical addresses", rule->name,
 				 (unsigned long long)rule->length, (unsigned long long)rule->gpa,
 				 vm->info.maxphyaddr);
-	if (!(m->caps.verdicts & 1U << rule->action))
-		return bus_fault(reterr, MERLON_E_NOT_SUPPORTED,
-				 "Rule '%s': this kernel does not do action '%s'", rule->name,
-				 merlon_verdict_name(rule->action));
 	if (rule->write_deny &&
 	    (!(m->caps.features & KVM_VMI_CAP_WRITE) ||
 	     (!map_whole_frames(rule->gpa, rule->length) &&
@@ -150,6 +147,21 @@ static int check_rule(const struct manager *m, const struct vm *vm, const struct
 	if (rule->learn)
 		return learn_check(m, rule, reterr);
 	return ruleset_check_rights(m, rule, reterr);
+}
+
+static int check_rule(const struct manager *m, const struct vm *vm, const struct rule *rule,
+		      sd_bus_error *reterr)
+{
+	if (vm_find_rule_by_name(vm, rule->name))
+		return bus_fault(reterr, MERLON_E_RULE_EXISTS,
+				 "VM #%llu already has a rule '%s'",
+				 (unsigned long long)vm->info.id, rule->name);
+	if (!(m->caps.verdicts & 1U << rule->action))
+		return bus_fault(reterr, MERLON_E_NOT_SUPPORTED,
+				 "Rule '%s': this kernel does not do action '%s'", rule->name,
+				 merlon_verdict_name(rule->action));
+	return rule_pins(rule) ? pinning_check(m, rule, reterr) :
+				 check_memory(m, vm, rule, reterr);
 }
 
 int ruleset_check_vm(const struct vm *vm, sd_bus_error *reterr)
@@ -171,31 +183,56 @@ static const char *rule_engine(const struct vm_rule *r, enum kvm_vmi_engine engi
 							       merlon_engine_name(engine);
 }
 
+/* Where and what; of an orphan nobody knows. */
+static int describe_memory(struct json_object *o, const struct vm_rule *r,
+			   enum kvm_vmi_engine engine)
+{
+	int e;
+
+	e = json_add_hex(o, "gpa", r->rule.gpa);
+	if (e >= 0)
+		e = json_add_u64(o, "length", r->rule.length);
+	if (e >= 0)
+		e = json_add_u64(o, "frames", map_frames(r->rule.gpa, r->rule.length));
+	if (e >= 0)
+		e = json_add_string(o, "engine", rule_engine(r, engine));
+	if (e >= 0)
+		e = json_add_string(o, "write", r->rule.write_deny ? "deny" : "allow");
+	if (e >= 0)
+		e = json_add_string(o, "read", r->rule.read_deny ? "deny" : "allow");
+	if (e >= 0)
+		e = json_add_string(o, "execute", merlon_execute_name(r->rule.execute));
+	if (e >= 0 && r->rule.n_except)
+		e = json_add_u64(o, "exceptions", r->rule.n_except);
+	return e;
+}
+
+/* What is pinned, if only in part: an empty object where the kernel has lost it all. */
+static int describe_registers(struct json_object *o, const struct vm_rule *r)
+{
+	int e = registers_to_json(o, r->pinned);
+
+	if (e >= 0 && !json_object_object_get_ex(o, REGISTERS_KEY, NULL))
+		e = json_add(o, REGISTERS_KEY, json_object_new_object());
+	if (e >= 0 && r->rule.no_efi)
+		e = json_add_string(o, REGISTERS_EFI_KEY, "no");
+	return e;
+}
+
 /* What the report of Protect and the list of rules have in common. */
 static int describe_rule(struct json_object *o, const struct vm_rule *r,
 			 enum kvm_vmi_engine engine)
 {
+	bool pins = rule_pins(&r->rule);
 	int e;
 
 	e = json_add_string(o, "name", r->rule.name);
 	if (e >= 0)
 		e = json_add_u64(o, "id", r->id);
-	if (e >= 0 && !r->orphan)
-		e = json_add_hex(o, "gpa", r->rule.gpa);
-	if (e >= 0 && !r->orphan)
-		e = json_add_u64(o, "length", r->rule.length);
-	if (e >= 0 && !r->orphan)
-		e = json_add_u64(o, "frames", map_frames(r->rule.gpa, r->rule.length));
-	if (e >= 0 && !r->orphan)
-		e = json_add_string(o, "engine", rule_engine(r, engine));
-	if (e >= 0 && !r->orphan)
-		e = json_add_string(o, "write", r->rule.write_deny ? "deny" : "allow");
-	if (e >= 0 && !r->orphan)
-		e = json_add_string(o, "read", r->rule.read_deny ? "deny" : "allow");
-	if (e >= 0 && !r->orphan)
-		e = json_add_string(o, "execute", merlon_execute_name(r->rule.execute));
-	if (e >= 0 && r->rule.n_except)
-		e = json_add_u64(o, "exceptions", r->rule.n_except);
+	if (e >= 0 && pins)
+		e = describe_registers(o, r);
+	else if (e >= 0 && !r->orphan)
+		e = describe_memory(o, r, engine);
 	if (e >= 0)
 		e = json_add_string(o, "mode", mode_of(&r->rule));
 	if (e >= 0)
@@ -204,9 +241,9 @@ static int describe_rule(struct json_object *o, const struct vm_rule *r,
 		e = json_add_string(o, "default", merlon_verdict_name(r->rule.dflt));
 	if (e >= 0)
 		e = json_add_string(o, "on-reset", merlon_on_reset_name(r->rule.on_reset));
-	if (e >= 0)
+	if (e >= 0 && !pins)
 		e = json_add_bool(o, "page-table", r->rule.page_table);
-	if (e >= 0)
+	if (e >= 0 && !pins)
 		e = json_add_string(o, MERLON_DEVICE_WRITES, MERLON_NOT_ENFORCED);
 	return e;
 }
@@ -246,7 +283,7 @@ static int protect_report(const struct vm_rule *rules, size_t n, enum kvm_vmi_en
 }
 
 /*
- * Rules first, for ranges point to them; a rule without ranges denies nothing.
+ * Rules first, for ranges and pins point to them; a rule without denies nothing.
  * The kernel takes a batch whole or not at all; with several batches it is this
  * function's caller that takes back what went through.
  */
@@ -267,6 +304,8 @@ static int apply(struct kernel *k, const struct vm *vm, const struct vm_rule *ru
 		return -ENOMEM;
 	for (size_t i = 0; i < n; i++) {
 		batch[i] = ruleset_kernel_rule(vm, &rules[i]);
+		if (rule_pins(&rules[i].rule))
+			continue;
 		r = map_rule(rules[i].id, &rules[i].rule, &ranges[n_ranges]);
 		if (r < 0)
 			return r;
@@ -291,6 +330,14 @@ static int apply(struct kernel *k, const struct vm *vm, const struct vm_rule *ru
 		size_t k_n = n_ranges - i < KVM_VMI_MAX_BATCH ? n_ranges - i : KVM_VMI_MAX_BATCH;
 
 		r = k->ops->set_access(k, vm->info.id, ranges + i, k_n);
+		if (r < 0)
+			return r;
+	}
+	*ret_what = "Pinning registers";
+	for (size_t i = 0; i < n; i++) {
+		if (!rule_pins(&rules[i].rule))
+			continue;
+		r = pinning_set(k, vm, rules[i].id, &rules[i].rule);
 		if (r < 0)
 			return r;
 	}
@@ -321,8 +368,8 @@ int ruleset_protect(struct manager *m, struct vm *vm, const struct rule *rules, 
 	_cleanup_free_ char *report = NULL;
 	uint32_t next = vm->next_rule;
 	const char *what = "Setting rules";
+	bool of_memory = false, asked;
 	size_t added = 0;
-	bool asked;
 	int r;
 
 	/* Whether its engine is settled, for one; that it is gone comes out below. */
@@ -339,7 +386,10 @@ int ruleset_protect(struct manager *m, struct vm *vm, const struct rule *rules, 
 	for (size_t i = 0; i < n; i++) {
 		/* The caller's exceptions, for as long as this takes. */
 		planned[i].rule = rules[i];
-		if (rules[i].length == RULE_LENGTH_ALL && rules[i].gpa < gpa_limit(vm))
+		memcpy(planned[i].pinned, rules[i].pin, sizeof(planned[i].pinned));
+		of_memory |= !rule_pins(&rules[i]);
+		if (!rule_pins(&rules[i]) && rules[i].length == RULE_LENGTH_ALL &&
+		    rules[i].gpa < gpa_limit(vm))
 			planned[i].rule.length = gpa_limit(vm) - rules[i].gpa;
 		r = check_rule(m, vm, &planned[i].rule, reterr);
 		if (r < 0)
@@ -370,12 +420,14 @@ int ruleset_protect(struct manager *m, struct vm *vm, const struct rule *rules, 
 			goto forget;
 		}
 		rule->info.rule = ruleset_kernel_rule(vm, rule);
+		memcpy(rule->pinned, planned[added].pinned, sizeof(rule->pinned));
 	}
 	what = "Saving the names of rules";
 	r = manager_save(m);
 	if (r < 0)
 		goto forget;
-	asked = engine_begin(m, vm);
+	/* Registers have no engine, and settle none. */
+	asked = of_memory && engine_begin(m, vm);
 	r = apply(m->kernel, vm, planned, n, &what);
 	if (r < 0) {
 		take_back(m->kernel, vm, planned, added, true);
@@ -614,6 +666,7 @@ int ruleset_reconcile(struct manager *m, struct vm *vm)
 			changed = true;
 		}
 		vm->rules[i].info = info;
+		pinning_reconcile(m, vm, &vm->rules[i]);
 		vm->rules[i].rule.monitor = info.rule.flags & KVM_VMI_RULE_MONITOR;
 		if (!vm->rules[i].orphan)
 			vm->rules[i].rule.learn = learn_is_on(m->kernel, info.rule.cookie);

@@ -120,26 +120,26 @@ int schema_integer(struct json_object *v, uint64_t *ret)
 	return 0;
 }
 
-static int parse_word(struct schema_text *p, const char *path, const struct schema_field *f,
-		      const char *s, void *target)
+int schema_word(struct schema_text *p, const char *path, const struct schema_word *words,
+		const char *s, int *ret)
 {
 	_cleanup_free_ char *list = NULL;
 	size_t size;
 	FILE *m;
 
-	for (const struct schema_word *w = f->words; w->word; w++)
+	for (const struct schema_word *w = words; w->word; w++)
 		if (streq(w->word, s)) {
 			if (w->value == SCHEMA_NOT_BUILT)
 				return fail_not_built(p, path);
-			*(int *)((char *)target + f->offset) = w->value;
+			*ret = w->value;
 			return 0;
 		}
 
 	m = open_memstream(&list, &size);
 	if (!m)
 		return -ENOMEM;
-	for (const struct schema_word *w = f->words; w->word; w++)
-		fprintf(m, "%s\"%s\"", w == f->words ? "" : w[1].word ? ", " : " or ", w->word);
+	for (const struct schema_word *w = words; w->word; w++)
+		fprintf(m, "%s\"%s\"", w == words ? "" : w[1].word ? ", " : " or ", w->word);
 	if (fclose(m) != 0)
 		return -ENOMEM;
 	return schema_fail_expected(p, path, list);
@@ -186,7 +186,8 @@ int schema_read(struct schema_text *p, const char *path, struct json_object *o,
 		if (!(f->types & 1U << json_object_get_type(v)))
 			return schema_fail_expected(p, sub, f->words ? "a string" : f->expected);
 		if (f->words)
-			r = parse_word(p, sub, f, json_object_get_string(v), target);
+			r = schema_word(p, sub, f->words, json_object_get_string(v),
+					(int *)((char *)target + f->offset));
 		else
 			r = f->parse(p, sub, v, target);
 		if (r < 0)

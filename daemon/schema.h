@@ -85,6 +85,20 @@ struct schema_field {
 int schema_read(struct schema_text *p, const char *path, struct json_object *o,
 		const struct schema_field *fields, size_t n, void *target);
 
+/**
+ * schema_word() - one word of a list
+ * @p: the text
+ * @path: where the word stands in it
+ * @words: the list
+ * @s: the word
+ * @ret: its value, untouched on failure
+ *
+ * Return: 0; -EINVAL for a word that is not in the list; -EOPNOTSUPP for one that is not
+ * built; -ENOMEM.
+ */
+int schema_word(struct schema_text *p, const char *path, const struct schema_word *words,
+		const char *s, int *ret);
+
 /* A number 0..2^63-1 of JSON; -ERANGE. */
 int schema_integer(struct json_object *v, uint64_t *ret);
 

@@ -20,12 +20,14 @@
  *	half is known: the name is "", gpa and length are 0
  * @orphan: the kernel has it and merlond does not know it
  * @info: as the kernel last told
+ * @pinned: as @rule.pin, as the kernel last told
  */
 struct vm_rule {
 	uint32_t id;
 	bool orphan;
 	struct rule rule;
 	struct kvm_vmi_rule_info info;
+	uint64_t pinned[MERLON_REGISTER_MAX];
 };
 
 /* A rule that was dropped, for events that were on their way. */

@@ -34,18 +34,53 @@ static const struct {
 };
 #undef F
 
+static int add_words(struct json_object *o, const char *key, const char *words)
+{
+	_cleanup_json_ struct json_object *array = json_object_new_array();
+	int r = array ? 0 : -ENOMEM;
+
+	while (r >= 0 && *words) {
+		size_t n = strcspn(words, " ");
+
+		r = json_append(array, json_object_new_string_len(words, (int)n));
+		words += n;
+		words += strspn(words, " ");
+	}
+	return r < 0 ? r : json_add(o, key, TAKE_PTR(array));
+}
+
+/* Memory has addresses, a register values. */
+static bool is_left_out(const struct event *event, size_t offset)
+{
+	switch (offset) {
+	case offsetof(struct event, gva):
+		return event->reg || !event->gva_valid;
+	case offsetof(struct event, gpa):
+		return event->reg;
+	case offsetof(struct event, reg):
+	case offsetof(struct event, cleared):
+	case offsetof(struct event, old_value):
+	case offsetof(struct event, new_value):
+		return !event->reg;
+	default:
+		return false;
+	}
+}
+
 static int add_field(struct json_object *o, const struct event *event, const struct field *f)
 {
 	const void *p = (const char *)event + f->offset;
 
 	if (f->offset == offsetof(struct event, kind))
 		return json_add_string(o, f->name, merlon_event_name(event->kind));
-	if (f->offset == offsetof(struct event, gva) && !event->gva_valid)
+	if (is_left_out(event, f->offset))
 		return 0;
 
 	switch (f->type) {
 	case MERLON_STRING:
 		return json_add_string(o, f->name, *(const char *const *)p ?: "");
+	case MERLON_WORDS:
+		return add_words(o, f->name, *(const char *const *)p ?: "");
 	case MERLON_HEX:
 		return json_add_hex(o, f->name, *(const uint64_t *)p);
 	case MERLON_U64:
@@ -84,20 +119,46 @@ static bool is_common(const char *key)
 	return false;
 }
 
-/* "deny write of 8 bytes to gpa 0x...": what a person wants to read first. */
-static void print_violation(FILE *f, struct json_object *o)
+/* "write of 8 bytes at gpa 0x..." */
+static void print_access(FILE *f, struct json_object *o)
 {
 	uint64_t length = json_get_u64(o, "length", 0);
 	const char *gva = json_get_string(o, "gva", NULL);
-	const char *rule = json_get_string(o, "rule", "");
 
-	fprintf(f, "%s: %s", json_get_string(o, "verdict", "?"),
-		json_get_string(o, "access", "?"));
+	fprintf(f, "%s", json_get_string(o, "access", "?"));
 	if (length)
 		fprintf(f, " of %" PRIu64 " byte%s", length, length == 1 ? "" : "s");
 	fprintf(f, " at gpa %s", json_get_string(o, "gpa", "?"));
 	if (gva)
 		fprintf(f, " gva %s", gva);
+}
+
+/* "cr4 0x370ef0 -> 0x70ef0 without smep smap" */
+static void print_register(FILE *f, struct json_object *o, const char *name)
+{
+	struct json_object *cleared = json_get_array(o, "cleared");
+	size_t n = cleared ? json_object_array_length(cleared) : 0;
+
+	fprintf(f, "%s %s -> %s", name, json_get_string(o, "old", "?"),
+		json_get_string(o, "new", "?"));
+	for (size_t i = 0; i < n; i++) {
+		const char *bit = json_object_get_string(json_object_array_get_idx(cleared, i));
+
+		fprintf(f, "%s %s", i ? "" : " without", bit ?: "?");
+	}
+}
+
+/* "deny: write of 8 bytes at gpa 0x...": what a person wants to read first. */
+static void print_violation(FILE *f, struct json_object *o)
+{
+	const char *reg = json_get_string(o, "register", NULL);
+	const char *rule = json_get_string(o, "rule", "");
+
+	fprintf(f, "%s: ", json_get_string(o, "verdict", "?"));
+	if (reg)
+		print_register(f, o, reg);
+	else
+		print_access(f, o);
 	fprintf(f, " by %s rip %s", json_get_bool(o, "user", false) ? "user" : "kernel",
 		json_get_string(o, "rip", "?"));
 	fprintf(f, ", cpu %" PRIu64, json_get_u64(o, "vcpu", 0));

@@ -26,6 +26,10 @@ struct event {
 	const char *access;
 	const char *rule;
 	const char *verdict;
+	const char *reg;	/* NULL: of memory; then this and the next three are left out */
+	const char *cleared;
+	uint64_t old_value;
+	uint64_t new_value;
 	uint64_t gpa;
 	uint64_t gva;
 	uint64_t rip;

@@ -153,6 +153,34 @@ static const char *const admissions[] = { MERLON_ADMISSIONS(X) };
 static const char *const engines[] = { MERLON_ENGINES(X) };
 #undef X
 
+static const struct {
+	const char *word;
+	unsigned int number;
+} registers[MERLON_REGISTER_MAX] = {
+#define X(name, word, number) [MERLON_REGISTER_##name] = { word, number },
+	MERLON_REGISTERS(X)
+#undef X
+};
+
+/* By register; the last of each has no word. */
+static const struct {
+	const char *word;
+	unsigned int bit;
+} register_pins[MERLON_REGISTER_MAX][8] = {
+#define X(reg, word, bit) { word, bit },
+	[MERLON_REGISTER_CR0] = { MERLON_PINS_CR0(X) { NULL, 0 } },
+	[MERLON_REGISTER_CR4] = { MERLON_PINS_CR4(X) { NULL, 0 } },
+	[MERLON_REGISTER_EFER] = { MERLON_PINS_EFER(X) { NULL, 0 } },
+#undef X
+};
+
+#define X(reg, word, bit) | 1ULL << (bit)
+static_assert((0 MERLON_PINS_CR0(X)) == KVM_VMI_PIN_CR0 &&
+	      (0 MERLON_PINS_CR4(X)) == KVM_VMI_PIN_CR4 &&
+	      (0 MERLON_PINS_EFER(X)) == KVM_VMI_PIN_EFER,
+	      "a word for each bit that may be pinned");
+#undef X
+
 static const char *word_of(const char *const *words, size_t n, unsigned int number)
 {
 	return number < n && words[number] ? words[number] : "?";
@@ -194,6 +222,30 @@ const char *merlon_admission_name(unsigned int admission)
 const char *merlon_engine_name(unsigned int engine)
 {
 	return word_of(engines, ARRAY_SIZE(engines), engine);
+}
+
+const char *merlon_register_name(enum merlon_register reg)
+{
+	return registers[reg].word;
+}
+
+int merlon_register_from_number(unsigned int number)
+{
+	for (int i = 0; i < MERLON_REGISTER_MAX; i++)
+		if (registers[i].number == number)
+			return i;
+	return -1;
+}
+
+const char *merlon_pin_name(enum merlon_register reg, unsigned int index,
+			    unsigned long long *ret_bit)
+{
+	const char *word = index < ARRAY_SIZE(register_pins[reg]) ?
+				   register_pins[reg][index].word : NULL;
+
+	if (word)
+		*ret_bit = 1ULL << register_pins[reg][index].bit;
+	return word;
 }
 
 int merlon_verdict_from_name(const char *word)

@@ -91,10 +91,12 @@ enum merlon_error {
 
 /*
  * What a member of an event holds, and how JSON writes it: a string (printable
- * ASCII, escaped), a 64-bit number written "0x...", a number, a boolean.
+ * ASCII, escaped), words with a space between two of them, written as an array of
+ * strings, a 64-bit number written "0x...", a number, a boolean.
  */
 enum merlon_type {
 	MERLON_STRING,
+	MERLON_WORDS,
 	MERLON_HEX,
 	MERLON_U64,
 	MERLON_BOOL,
@@ -114,11 +116,15 @@ enum merlon_type {
 
 #define MERLON_EVENT_FIELDS_VIOLATION(F)					\
 	F(access, "access", STRING, "write, read, fetch, walk, kvm, cr, efer or unemulatable") \
-	F(gpa, "gpa", HEX, "guest physical address, L1's")			\
+	F(gpa, "gpa", HEX, "guest physical address, L1's; left out of cr and efer") \
 	F(gva, "gva", HEX, "linear address; left out where not known")		\
 	F(rip, "rip", HEX, "instruction pointer")				\
 	F(cr3, "cr3", HEX, "control register 3")				\
 	F(length, "length", U64, "bytes accessed, 0 where not decoded")		\
+	F(reg, "register", STRING, "cr0, cr4 or efer; this and the next three of these only") \
+	F(cleared, "cleared", WORDS, "those of its bits that may be pinned and would be cleared") \
+	F(old_value, "old", HEX, "the register's value")			\
+	F(new_value, "new", HEX, "the value that the guest would load")		\
 	F(rule, "rule", STRING, "name of the rule, empty if merlond does not know it") \
 	F(rule_id, "rule-id", U64, "id of the rule in the kernel")		\
 	F(verdict, "verdict", STRING, "deny, allow, skip, kill, exit or hold")	\
@@ -238,6 +244,38 @@ enum merlon_degraded {
 	X(KVM_VMI_ADMIT_OPEN, "open")						\
 	X(KVM_VMI_ADMIT_CLOSED, "closed")
 
+/*
+ * Bits of control registers that a rule may pin: X(REGISTER, "word", number of the bit).
+ * Which register has which is in Intel's SDM, volume 3, 2.2.1 and 2.5, and AMD's APM,
+ * volume 2, 3.1.
+ */
+#define MERLON_PINS_CR0(X)							\
+	X(CR0, "wp", 16)
+#define MERLON_PINS_CR4(X)							\
+	X(CR4, "smep", 20)							\
+	X(CR4, "smap", 21)							\
+	X(CR4, "umip", 11)							\
+	X(CR4, "cet", 23)							\
+	X(CR4, "lass", MERLON_PIN_LASS_BIT)
+#define MERLON_PINS_EFER(X)							\
+	X(EFER, "nx", 11)
+
+/* Of this one a rule also says that the guest does not call EFI's runtime services. */
+#define MERLON_PIN_LASS_BIT		27
+
+/* The registers: X(NAME, "word", number in <linux/kvm_vmi.h>: a CR's, or an MSR's). */
+#define MERLON_REGISTERS(X)							\
+	X(CR0, "cr0", 0)							\
+	X(CR4, "cr4", 4)							\
+	X(EFER, "efer", 0xc0000080)
+
+enum merlon_register {
+#define X(name, word, number) MERLON_REGISTER_##name,
+	MERLON_REGISTERS(X)
+#undef X
+	MERLON_REGISTER_MAX
+};
+
 /* Who checks writes to parts of a page: a VM's engine, one that is asked for, a default. */
 #define MERLON_ENGINE_AUTO		"auto"
 #define MERLON_ENGINE_SOFTWARE		"software"
@@ -307,6 +345,16 @@ const char *merlon_on_reset_name(unsigned int on_reset);
 const char *merlon_execute_name(unsigned int rights);
 const char *merlon_admission_name(unsigned int admission);
 const char *merlon_engine_name(unsigned int engine);
+
+/* "cr0" and so on; never NULL. */
+const char *merlon_register_name(enum merlon_register reg);
+
+/* The register by its number in a violation, -1 if there is none. */
+int merlon_register_from_number(unsigned int number);
+
+/* The word of the @index-th bit of a register that may be pinned, and the bit; NULL. */
+const char *merlon_pin_name(enum merlon_register reg, unsigned int index,
+			    unsigned long long *ret_bit);
 
 /* And back: -1 for a word that is none. */
 int merlon_verdict_from_name(const char *word);

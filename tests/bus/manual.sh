@@ -12,7 +12,7 @@ ok() { # STATUS DESCRIPTION
 
 # Options as the pages write them, without roff's escapes
 plain() { sed 's/\\-/-/g; s/\\f.//g' "$1"; }
-options() { sed -n 's/^ .*\(--[a-z][a-z-]*\).*/\1/p'; }
+options() { sed -n 's/^ .*\(--[a-z][a-z0-9-]*\).*/\1/p'; }
 
 merlon=.build/merlon
 verbs=$($merlon --help | sed -n '/^Verbs:/,/^$/s/^  \([a-z]*\) .*/\1/p')
@@ -29,7 +29,7 @@ for option in $known; do
 	ok $? "merlon(1) has option $option"
 done
 extra=$(plain docs/merlon.1 | sed -n '/^\.SH OPTIONS/,/^\.SH RULES/p' |
-	grep -A1 '^\.TP' | grep -oE -- '--[a-z-]+' | sort -u |
+	grep -A1 '^\.TP' | grep -oE -- '--[a-z0-9-]+' | sort -u |
 	while read -r option; do echo "$known" | grep -qxe "$option" || echo "$option"; done)
 [ -z "$extra" ]
 ok $? "merlon(1) has no other options $extra"
@@ -59,6 +59,10 @@ offered status vm --on | grep -q on-reset
 ok $? "and not those of another"
 offered protect vm --action = sk | grep -qx skip
 ok $? "completion offers values"
+offered pin vm --cr | grep -qx -e --cr4=
+ok $? "completion offers registers"
+offered pin vm --cr4 = sma | grep -qx smap
+ok $? "completion offers their bits"
 offered engine vm ha | grep -qx hardware
 ok $? "completion offers engines"
 

@@ -225,6 +225,8 @@ static void defaults(void)
 	run_merlon(&r, "engine", "plain", NULL);
 	ran(&r, 0, "engine software, not settled\n", "what it would be");
 	ok(kernel_has(30, "auto hardware"), "which nobody was asked for yet");
+	run_merlon(&r, "pin", "plain", "--cr0=wp", NULL);
+	ok(r.exit == 0 && kernel_has(30, "auto hardware"), "nor is when registers are pinned");
 	ok(protect("plain", "sub", "128") && kernel_has(30, "software software settled"),
 	   "it is asked for when the VM is first protected");
 

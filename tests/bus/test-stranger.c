@@ -234,7 +234,7 @@ static void with_merlon(void)
 	static const char *const verbs[][6] = {
 		{ "probe" }, { "list" }, { "status" }, { "status", "#17" }, { "clear" },
 		{ "unprotect", "#17", "idt" }, { "watch", "--count=1" }, { "watch", "#17" },
-		{ "engine", "#17" }, { "engine", "#17", "software" },
+		{ "engine", "#17" }, { "engine", "#17", "software" }, { "pin", "#17", "--cr0=wp" },
 		{ "protect", "#17", "--name=x", "--gpa=0x9000", "--length=4K", "--write=deny" },
 	};
 	struct run r;

@@ -12,6 +12,16 @@ static const struct event violation = {
 	.verdict = "deny", .vcpu = 1, .emulated = true,
 };
 
+static const struct event of_register = {
+	.kind = MERLON_EVENT_VIOLATION,
+	.vm = 17, .name = "web-1", .seq = 6, .time = 12345678901234,
+	.access = "cr", .reg = "cr4", .cleared = "smep smap", .old_value = 0x370ef0,
+	.new_value = 0x70ef0, .rip = 0xffffffff81000010, .cr3 = 0x1000, .rule = "cpu",
+	.rule_id = 3, .verdict = "deny", .vcpu = 1,
+	/* What there is not of a register is not told, whatever it holds. */
+	.gpa = 0x1e0080, .gva = 0xffffffff81e00080, .gva_valid = true,
+};
+
 static void assert_json(const struct event *e, const char *expected)
 {
 	_cleanup_free_ char *json = NULL;
@@ -94,6 +104,42 @@ static void violation_line(_unused_ void **state)
 			  "cpu 1, rule idt");
 }
 
+static void register_json(_unused_ void **state)
+{
+	struct event e = of_register;
+
+	assert_json(&e, "{\"vm\":17,\"name\":\"web-1\",\"seq\":6,\"kind\":\"violation\","
+			"\"time\":12345678901234,\"access\":\"cr\","
+			"\"rip\":\"0xffffffff81000010\",\"cr3\":\"0x1000\",\"length\":0,"
+			"\"register\":\"cr4\",\"cleared\":[\"smep\",\"smap\"],"
+			"\"old\":\"0x370ef0\",\"new\":\"0x70ef0\",\"rule\":\"cpu\",\"rule-id\":3,"
+			"\"verdict\":\"deny\",\"vcpu\":1,\"user\":false,\"nested\":false,"
+			"\"vectoring\":false,\"emulated\":false,\"monitor\":false,"
+			"\"bad-verdict\":false}");
+}
+
+/* A kernel that pins bits of which we know no words. */
+static void register_without_words(_unused_ void **state)
+{
+	_cleanup_free_ char *json = NULL, *line = NULL;
+	struct event e = of_register;
+
+	e.cleared = "";
+	assert_int_equal(event_to_json(&e, &json), 0);
+	assert_non_null(strstr(json, "\"cleared\":[],"));
+	assert_int_equal(event_line(json, &line), 0);
+	assert_non_null(strstr(line, "deny: cr4 0x370ef0 -> 0x70ef0 by kernel"));
+}
+
+static void register_line(_unused_ void **state)
+{
+	_cleanup_free_ char *json = NULL;
+
+	assert_int_equal(event_to_json(&of_register, &json), 0);
+	assert_line(json, "[12345.678901] #17 web-1 violation deny: cr4 0x370ef0 -> 0x70ef0 "
+			  "without smep smap by kernel rip 0xffffffff81000010, cpu 1, rule cpu");
+}
+
 static void lines_of_other_daemons(_unused_ void **state)
 {
 	_cleanup_free_ char *line = NULL;
@@ -102,6 +148,11 @@ static void lines_of_other_daemons(_unused_ void **state)
 		    "[    1.000000] #1 new-thing x=y n=2");
 	assert_line("{\"kind\":\"violation\"}",
 		    "[    0.000000] #0 violation ?: ? at gpa ? by kernel rip ?, cpu 0, rule #0");
+	assert_line("{\"kind\":\"violation\",\"register\":\"cr4\",\"cleared\":[7,null]}",
+		    "[    0.000000] #0 violation ?: cr4 ? -> ? without 7 ? by kernel rip ?, cpu 0, "
+		    "rule #0");
+	assert_line("{\"kind\":\"violation\",\"register\":\"cr4\",\"cleared\":\"smep\"}",
+		    "[    0.000000] #0 violation ?: cr4 ? -> ? by kernel rip ?, cpu 0, rule #0");
 	assert_int_equal(event_line("{}", &line), -EINVAL);
 	assert_int_equal(event_line("[]", &line), -EINVAL);
 	assert_int_equal(event_line("{\"kind\":5}", &line), -EINVAL);
@@ -110,4 +161,5 @@ static void lines_of_other_daemons(_unused_ void **state)
 }
 
 UNIT_MAIN(T(violation_json), T(unknown_gva_is_left_out), T(other_kinds_have_their_members_only),
-	  T(every_kind_is_json_and_a_line), T(violation_line), T(lines_of_other_daemons))
+	  T(every_kind_is_json_and_a_line), T(violation_line), T(register_json),
+	  T(register_without_words), T(register_line), T(lines_of_other_daemons))

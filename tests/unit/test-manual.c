@@ -83,6 +83,23 @@ static void engines(_unused_ void **state)
 	assert_non_null(strstr(page, MERLON_VM_ENGINE_BYTES));
 }
 
+static void registers(_unused_ void **state)
+{
+	_cleanup_free_ char *section = NULL;
+	unsigned long long bit;
+	const char *word;
+
+	read_page("docs/merlon.1");
+	/* What "pin" may have. */
+	section = strdup(strstr(page, ".TP\n.B pin\n"));
+	*strstr(section, ".TP\n.B efi-runtime") = '\0';
+	for (int i = 0; i < MERLON_REGISTER_MAX; i++) {
+		assert_non_null(strstr(section, merlon_register_name(i)));
+		for (unsigned int j = 0; (word = merlon_pin_name(i, j, &bit)); j++)
+			assert_non_null(strstr(section, word));
+	}
+}
+
 static void errors_and_reasons(_unused_ void **state)
 {
 	read_page("docs/merlond.8");
@@ -106,4 +123,4 @@ static void places(_unused_ void **state)
 	free(TAKE_PTR(page));
 }
 
-UNIT_MAIN(T(exit_codes), T(events), T(engines), T(errors_and_reasons), T(places))
+UNIT_MAIN(T(exit_codes), T(events), T(engines), T(registers), T(errors_and_reasons), T(places))

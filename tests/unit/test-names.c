@@ -100,6 +100,32 @@ static void every_number_has_a_word(_unused_ void **state)
 	assert_int_equal(merlon_engine_from_name(MERLON_ENGINE_PAGE), -1);
 }
 
+static void registers(_unused_ void **state)
+{
+	static const unsigned int numbers[] = { 0, 4, 0xc0000080 };
+	static const uint64_t all[] = { KVM_VMI_PIN_CR0, KVM_VMI_PIN_CR4, KVM_VMI_PIN_EFER };
+	unsigned long long bit;
+	const char *word;
+
+	assert_int_equal(ARRAY_SIZE(all), MERLON_REGISTER_MAX);
+	for (int i = 0; i < MERLON_REGISTER_MAX; i++) {
+		uint64_t bits = 0;
+
+		assert_int_equal(merlon_register_from_number(numbers[i]), i);
+		for (unsigned int j = 0; (word = merlon_pin_name(i, j, &bit)); j++) {
+			assert_int_equal(bits & bit, 0);
+			bits |= bit;
+		}
+		assert_true(bits == all[i]);
+		assert_null(merlon_pin_name(i, 1000, &bit));
+	}
+	assert_int_equal(merlon_register_from_number(3), -1);
+	assert_string_equal(merlon_register_name(MERLON_REGISTER_EFER), "efer");
+	assert_string_equal(merlon_pin_name(MERLON_REGISTER_CR4, 0, &bit), "smep");
+	assert_true(bit == 1 << 20);
+}
+
 UNIT_MAIN(T(exit_codes_are_the_documented_ones), T(errors_have_codes_and_hints),
 	  T(message_ids_are_distinct), T(event_names_round_trip),
-	  T(degraded_hints_ignore_details), T(every_number_has_a_word))
+	  T(degraded_hints_ignore_details), T(every_number_has_a_word),
+	  T(registers))

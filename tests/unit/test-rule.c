@@ -341,8 +341,6 @@ static void words_not_built_yet(_unused_ void **state)
 		      "f:2:15: /deadline-ms: \"deadline-ms\" is not supported here yet");
 	not_supported("{" GOOD ",\n\"verify\":5}",
 		      "f:2:10: /verify: \"verify\" is not supported here yet");
-	not_supported("{\"name\":\"r\",\"pin\":\"cr0.wp\"}",
-		      "f:1:19: /pin: \"pin\" is not supported here yet");
 	not_supported("{\"require\":true,\"rules\":[]}",
 		      "f:1:12: /require: \"require\" is not supported here yet");
 	not_supported("{\"symbols\":\"System.map\",\"rules\":[]}",
@@ -546,26 +544,199 @@ static void learns(_unused_ void **state)
 		"\"write\": \"deny\" in mode \"learn\"");
 }
 
-/* What is shipped is what the parser takes. */
-static void shipped_examples(_unused_ void **state)
+#define CR4(bits) "{\"name\":\"r\",\"pin\":{\"cr4\":[" bits "]}}"
+
+static void pins(_unused_ void **state)
 {
+	struct rule r = one("{\"name\":\"r\",\"pin\":{\"cr0\":[\"wp\"],"
+			    "\"cr4\":[\"umip\",\"smep\",\"cet\",\"smap\"],\"efer\":[\"nx\"]},"
+			    "\"action\":\"kill\",\"default\":\"allow\",\"on-reset\":\"keep\","
+			    "\"arm\":\"now\"}");
+
+	assert_true(rule_pins(&r));
+	assert_int_equal(r.pin[MERLON_REGISTER_CR0], 1 << 16);
+	assert_int_equal(r.pin[MERLON_REGISTER_CR4], 1 << 11 | 1 << 20 | 1 << 21 | 1 << 23);
+	assert_int_equal(r.pin[MERLON_REGISTER_EFER], 1 << 11);
+	assert_false(r.no_efi);
+	assert_int_equal(r.action, KVM_VMI_KILL);
+	assert_int_equal(r.dflt, KVM_VMI_ALLOW);
+	assert_int_equal(r.on_reset, KVM_VMI_RESET_KEEP);
+	/* Nothing of memory. */
+	assert_int_equal(r.gpa, 0);
+	assert_int_equal(r.length, 0);
+	assert_false(r.write_deny || r.read_deny || r.page_table || r.n_except);
+	assert_int_equal(r.execute, RULE_EXECUTE_BOTH);
+	assert_false(rule_can_learn(&r));
+
+	r = one(CR4("\"smep\""));
+	assert_int_equal(r.pin[MERLON_REGISTER_CR0], 0);
+	assert_int_equal(r.pin[MERLON_REGISTER_CR4], 1 << 20);
+	assert_int_equal(r.action, KVM_VMI_DENY);
+	r = one("{\"mode\":\"monitor\",\"rules\":[" CR4("\"smep\"") "]}");
+	assert_true(r.monitor);
+	r = one("{" GOOD "}");
+	assert_false(rule_pins(&r));
+}
+
+/* The one bit that Linux clears now and then. */
+static void pins_lass(_unused_ void **state)
+{
+	struct rule r = one("{\"name\":\"r\",\"pin\":{\"cr4\":[\"lass\"]},"
+			    "\"efi-runtime\":\"no\"}");
+
+	assert_int_equal(r.pin[MERLON_REGISTER_CR4], 1 << 27);
+	assert_true(r.no_efi);
+	refuses(CR4("\"smep\",\"lass\""),
+		"f:1:34: /pin/cr4/1: expected \"efi-runtime\": \"no\" beside \"lass\", got none: "
+		"Linux clears CR4.LASS around each call of EFI's runtime services, which would be "
+		"denied; say so of a guest that makes none (one booted without EFI, or with "
+		"efi=noruntime), or leave out \"lass\"");
+	refuses("{\"name\":\"r\",\"pin\":{\"cr4\":[\"lass\"]},\"efi-runtime\":\"yes\"}",
+		"f:1:50: /efi-runtime: expected \"no\", got \"yes\"");
+	refuses("{\"name\":\"r\",\"pin\":{\"cr4\":[\"lass\"]},\"efi-runtime\":false}",
+		"f:1:50: /efi-runtime: expected a string, got false");
+	refuses("{\"name\":\"r\",\"pin\":{\"cr4\":[\"smep\"]},\"efi-runtime\":\"no\"}",
+		"f:1:50: /efi-runtime: expected no such key but in a rule that pins \"lass\" (no "
+		"other bit is cleared around calls of EFI's runtime services), got \"no\"");
+	refuses("{" GOOD ",\"efi-runtime\":\"no\"}",
+		"f:1:71: /efi-runtime: expected no such key but in a rule that pins \"lass\" (no "
+		"other bit is cleared around calls of EFI's runtime services), got \"no\"");
+}
+
+static void pins_wrongly(_unused_ void **state)
+{
+	static const char *const memory[] = {
+		"\"gpa\":\"0x1000\"", "\"length\":\"4K\"", "\"except\":[]",
+		"\"symbol\":\"x\"", "\"offset\":8", "\"write\":\"deny\"",
+		"\"write\":\"allow\"", "\"read\":\"deny\"", "\"execute\":\"none\"",
+		"\"page-table\":false", "\"verify\":5",
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(memory); i++) {
+		_cleanup_free_ char *text = NULL, *expected = NULL;
+		const char *value = strchr(memory[i], ':') + 1;
+
+		/* Whichever is first. */
+		assert_true(asprintf(&text, "{%s,\n\"name\":\"r\",\"pin\":{\"cr0\":[\"wp\"]}}",
+				     memory[i]) > 0);
+		assert_true(asprintf(&expected,
+				     "f:1:%zu: /%.*s: expected no such key in a rule with \"pin\" "
+				     "(which is about registers, not memory), got %s",
+				     2 + (size_t)(value - memory[i]),
+				     (int)(value - memory[i]) - 3, memory[i] + 1,
+				     *value == '[' ? "an array" : value) > 0);
+		refuses(text, expected);
+	}
+	refuses("{\"name\":\"r\",\"pin\":{\"cr0\":[\"wp\"]},\n\"gpa\":\"0x1000\"}",
+		"f:2:7: /gpa: expected no such key in a rule with \"pin\" (which is about "
+		"registers, not memory), got \"0x1000\"");
+
+	refuses("{\"pin\":{\"cr0\":[\"wp\"]}}", "f:1:1: expected the key \"name\", got none");
+	refuses("{\"name\":\"r\",\"pin\":\"cr0.wp\"}",
+		"f:1:19: /pin: expected registers and their bits (an object), got \"cr0.wp\"");
+	refuses("{\"name\":\"r\",\"pin\":[\"wp\"]}",
+		"f:1:19: /pin: expected registers and their bits (an object), got an array");
+	refuses("{\"name\":\"r\",\"pin\":null}",
+		"f:1:19: /pin: expected registers and their bits (an object), got null");
+	refuses("{\"name\":\"r\",\"pin\":{}}",
+		"f:1:19: /pin: expected at least one of the keys cr0 cr4 efer, got none");
+	refuses("{\"name\":\"r\",\"pin\":{\"cr3\":[\"wp\"]}}",
+		"f:1:20: /pin: expected one of the keys cr0 cr4 efer, got \"cr3\"");
+	refuses("{\"name\":\"r\",\"pin\":{\"cr0\":\"wp\"}}",
+		"f:1:26: /pin/cr0: expected an array of bits, got \"wp\"");
+	refuses("{\"name\":\"r\",\"pin\":{\"cr0\":[\"wp\"],\"cr4\":[]}}",
+		"f:1:39: /pin/cr4: expected at least one bit, got none");
+	refuses(CR4("\"smep\",\"pae\""),
+		"f:1:34: /pin/cr4/1: expected \"smep\", \"smap\", \"umip\", \"cet\" or \"lass\", "
+		"got \"pae\"");
+	refuses(CR4("\"SMEP\""),
+		"f:1:27: /pin/cr4/0: expected \"smep\", \"smap\", \"umip\", \"cet\" or \"lass\", "
+		"got \"SMEP\"");
+	/* Of another register. */
+	refuses(CR4("\"nx\""),
+		"f:1:27: /pin/cr4/0: expected \"smep\", \"smap\", \"umip\", \"cet\" or \"lass\", "
+		"got \"nx\"");
+	refuses("{\"name\":\"r\",\"pin\":{\"efer\":[\"sce\"]}}",
+		"f:1:28: /pin/efer/0: expected \"nx\", got \"sce\"");
+	refuses(CR4("20"), "f:1:27: /pin/cr4/0: expected the name of a bit (a string), got 20");
+	refuses(CR4("\"smep\",\"smap\",\"smep\""),
+		"f:1:41: /pin/cr4/2: expected a bit that is not in the list yet, got \"smep\"");
+	refuses("{\"name\":\"r\",\"pin\":{\"cr4\":[\"smep\"],\"cr4\":[\"smap\"]}}",
+		"f:1:35: expected each key once, got one twice in one object");
+	refuses("{\"name\":\"r\",\"pin\":{\"cr0\":[\"wp\"]},\"action\":\"exit\"}",
+		"f:1:43: /action: expected another action beside \"pin\" (VMMs are asked about "
+		"memory only), got \"exit\"");
+	refuses("{\"mode\":\"learn\",\"rules\":[" CR4("\"smep\"") "]}",
+		"f:1:26: /rules/0: expected \"execute\": \"user\" and no \"write\": \"deny\" in "
+		"mode \"learn\"");
+	not_supported("{\"name\":\"r\",\"pin\":{\"cr0\":[\"wp\"]},\"action\":\"hold\"}",
+		      "f:1:43: /action: \"hold\" is not supported here yet");
+	/* A neighbour of another kind goes with it; a wrong one not even then. */
+	refuses("{\"rules\":[{" GOOD "},\n{\"name\":\"s\",\"pin\":{\"cr0\":[\"nx\"]}}]}",
+		"f:2:27: /rules/1/pin/cr0/0: expected \"wp\", got \"nx\"");
+}
+
+static void pins_beside_memory(_unused_ void **state)
+{
+	size_t n = 0;
+	_cleanup_free_ struct rule *rules = parse_ok(
+		"{\"rules\":[{" GOOD "},{\"name\":\"s\",\"pin\":{\"cr0\":[\"wp\"]}}]}", &n);
+
+	assert_int_equal(n, 2);
+	assert_false(rule_pins(&rules[0]));
+	assert_true(rules[0].write_deny);
+	assert_true(rule_pins(&rules[1]));
+	assert_false(rules[1].write_deny);
+}
+
+static void pins_round_trip(_unused_ void **state)
+{
+	struct rule a = one("{\"name\":\"r\",\"pin\":{\"efer\":[\"nx\"],"
+			    "\"cr4\":[\"lass\",\"smep\"]},\"efi-runtime\":\"no\"}"), b;
+	_cleanup_free_ char *json = NULL;
+
+	assert_int_equal(rule_to_json(&a, &json), 0);
+	assert_string_equal(json, "{\"name\":\"r\",\"pin\":{\"cr4\":[\"smep\",\"lass\"],"
+				  "\"efer\":[\"nx\"]},\"efi-runtime\":\"no\",\"action\":\"deny\","
+				  "\"default\":\"deny\",\"on-reset\":\"disarm\"}");
+	b = one(json);
+	assert_memory_equal(a.pin, b.pin, sizeof(a.pin));
+	assert_true(b.no_efi);
+}
+
+static struct rule shipped(const char *path)
+{
+	_cleanup_fclose_ FILE *f = fopen(path, "re");
 	char text[4096];
-	FILE *f = fopen("docs/examples/kernel-code-integrity.json", "re");
-	struct rule r;
 	size_t n;
 
 	assert_non_null(f);
 	n = fread(text, 1, sizeof(text) - 1, f);
-	fclose(f);
 	text[n] = 0;
-	r = one(text);
+	return one(text);
+}
+
+/* What is shipped is what the parser takes. */
+static void shipped_examples(_unused_ void **state)
+{
+	struct rule r = shipped("docs/examples/kernel-code-integrity.json");
+
 	assert_true(r.learn);
 	assert_int_equal(r.gpa, 0);
 	assert_int_equal(r.length, RULE_LENGTH_ALL);
+
+	r = shipped("docs/examples/linux-cpu-protections.json");
+	assert_string_equal(r.name, "cpu-protections");
+	assert_int_equal(r.pin[MERLON_REGISTER_CR0], 1 << 16);
+	assert_int_equal(r.pin[MERLON_REGISTER_CR4], 1 << 11 | 1 << 20 | 1 << 21);
+	assert_int_equal(r.pin[MERLON_REGISTER_EFER], 1 << 11);
+	assert_int_equal(r.on_reset, KVM_VMI_RESET_KEEP);
+	assert_false(r.monitor);
 }
 
 UNIT_MAIN(T(exceptions), T(most_exceptions), T(learns), T(shipped_examples), T(one_rule_with_defaults), T(one_rule_with_everything), T(asks_the_vmm), T(who_may_execute),
 	  T(what_may_be_read),
 	  T(a_policy), T(order_does_not_matter), T(sizes), T(what_json_c_lets_through),
 	  T(unknown_keys), T(missing_keys), T(not_an_object), T(words), T(names), T(ranges),
+	  T(pins), T(pins_lass), T(pins_wrongly), T(pins_beside_memory), T(pins_round_trip),
 	  T(words_not_built_yet), T(limits), T(garbage), T(labels_are_escaped), T(round_trip))

@@ -96,6 +96,29 @@ static void round_trip(_unused_ void **state)
 	vm_table_done(&back);
 }
 
+static void registers(_unused_ void **state)
+{
+	struct vm_table t = { 0 }, back = { 0 };
+	const struct rule *rule;
+
+	fill(&t);
+	vm_add_rule(t.vms[0], 5)->rule = (struct rule) {
+		.name = "cpu", .action = KVM_VMI_DENY, .dflt = KVM_VMI_DENY,
+		.execute = RULE_EXECUTE_BOTH, .no_efi = true,
+		.pin = { [MERLON_REGISTER_CR0] = 1 << 16, [MERLON_REGISTER_CR4] = 1 << 27 },
+	};
+	assert_int_equal(state_save(dir, &t), 0);
+	assert_int_equal(state_load(dir, &back), 1);
+	assert_int_equal(back.vms[0]->n_rules, 2);
+	rule = &vm_find_rule(back.vms[0], 5)->rule;
+	assert_string_equal(rule->name, "cpu");
+	assert_memory_equal(rule->pin, vm_find_rule(t.vms[0], 5)->rule.pin, sizeof(rule->pin));
+	assert_true(rule->no_efi);
+	assert_false(rule_pins(&vm_find_rule(back.vms[0], 3)->rule));
+	vm_table_done(&t);
+	vm_table_done(&back);
+}
+
 /* That an engine was chosen is worth an entry, with rules and without. */
 static void choices(_unused_ void **state)
 {
@@ -229,7 +252,8 @@ static int teardown(_unused_ void **state)
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
-		T(round_trip), T(choices), T(damage), T(impossible), T(other_boot), T(not_a_file),
+		T(round_trip), T(registers), T(choices), T(damage), T(impossible), T(other_boot),
+		T(not_a_file),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);
