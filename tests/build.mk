@@ -33,18 +33,20 @@ LAB_BARE_CFLAGS := -std=gnu11 -O2 -Wall -Wextra -m64 -ffreestanding -fno-pic -fn
 		   -mgeneral-regs-only -fno-stack-protector -fcf-protection=none \
 		   -fno-asynchronous-unwind-tables -fno-tree-loop-distribute-patterns
 
-CHECK_kvm += tests/lab/spp.sh tests/lab/gmet.sh tests/lab/lass.sh
-LAB_spp.sh := native
-LAB_gmet.sh := native
-LAB_lass.sh := native
+LAB_BARE_TESTS := spp.sh gmet.sh lass.sh lam.sh lam-la57.sh lam-none.sh
+CHECK_kvm += $(addprefix tests/lab/,$(LAB_BARE_TESTS))
+$(foreach test,$(LAB_BARE_TESTS),$(eval LAB_$(test) := native))
 
 tests/lab/spp.sh: $(LAB_BARE)/spp
 tests/lab/gmet.sh: $(LAB_BARE)/gmet
 tests/lab/lass.sh: $(LAB_BARE)/lass
+tests/lab/lam.sh tests/lab/lam-la57.sh tests/lab/lam-none.sh: $(LAB_BARE)/lam
 
-$(LAB_BARE)/spp: tests/lab/bare/vmx.S
+$(LAB_BARE)/spp $(LAB_BARE)/lam: tests/lab/bare/vmx.S tests/lab/bare/vmx.h
 $(LAB_BARE)/gmet: tests/lab/bare/svm.S
-$(LAB_BARE)/lass: tests/lab/bare/probe.S tests/lab/bare/lass.S tests/lab/bare/probe.h
+$(LAB_BARE)/lass $(LAB_BARE)/lam: tests/lab/bare/probe.S tests/lab/bare/probe.h tests/lab/bare/access.inc
+$(LAB_BARE)/lass: tests/lab/bare/lass.S
+$(LAB_BARE)/lam: tests/lab/bare/lam.S
 $(LAB_BARE)/%: tests/lab/bare/%.c tests/lab/bare/start.S tests/lab/bare/bare.h tests/lab/bare/link.ld
 	@mkdir -p $(@D)
 	$(call quiet,LINK,$@)$(CC) $(LAB_BARE_CFLAGS) -nostdlib -static -no-pie -Wl,--build-id=none \

@@ -2,8 +2,9 @@
 # shellcheck shell=bash
 # shellcheck disable=SC2154 # the variables are the runner's
 # The engine "bochs": any CPU feature, deterministic, on any machine.
-# Sourced by run. Wants: $work, $kernel, $initramfs, $append, $cpu, $smp,
-# $memory, $console (a file, or a tty), $report. Sets: engine_command.
+# Sourced by run. Wants: $work, $kernel, $initramfs, $append, $cpu, $cpu_model,
+# $with, $without, $smp, $memory, $console (a file, or a tty), $report. Sets:
+# engine_command.
 
 engine_check() { need xorriso xorriso; }
 
@@ -48,6 +49,7 @@ engine_prepare()
 	amd) model=ryzen ips=100000000 ;;
 	esac
 	model=${cpu_model:-$model}
+	model+=${with:+, add_features=\"$with\"}${without:+, exclude_features=\"$without\"}
 	file=/usr/share/bochs/BIOS-bochs-latest
 	[ -f "$file" ] || die "$file is missing; run 'make deps' (Debian package: bochsbios)"
 	make_iso

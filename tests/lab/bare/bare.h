@@ -3,6 +3,9 @@
  * What the tests of the lab's CPUs share, which run in the place of the kernel:
  * start.S brings them to 64-bit mode, with the first GiB mapped one to one.
  */
+#ifndef BARE_H
+#define BARE_H
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -131,3 +134,5 @@ static inline void end(const char *test)
 	for (i = 0; word[i]; i++)
 		outb(0x8900, word[i]);
 }
+
+#endif

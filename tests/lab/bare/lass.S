@@ -1,24 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The accesses of lass.c, each 16 bytes behind the other, in the order of its enum
- * access. The page with them is data first. Those for compatibility mode too are the
- * same there.
+ * The accesses of lass.c, in the order of its enum access. Those that are tried in
+ * compatibility mode too are the same there.
  */
+#include "access.inc"
+
 	.section .rodata
-	.macro	access insn:vararg
-	.balign	16, 0xcc
-1:	\insn
-2:	ud2
-	.pushsection .rodata.lengths, "a"
-	.byte	2b - 1b
-	.popsection
-	.endm
-
-	.pushsection .rodata.lengths, "a"
-	.globl	access_length
-access_length:
-	.popsection
-
 	.balign	16
 	.globl	page_code, page_code_end
 page_code:
@@ -69,6 +56,11 @@ page_code:
 	stac
 	movl	(%rax), %ebx
 	clac
+	movl	(%rax), %ebx
+	ud2
+	.org	page_code + 0x470, 0xcc
+	movl	(%rax), %ebx
+	movq	%rcx, %cr4
 	movl	(%rax), %ebx
 	ud2
 page_code_end:

@@ -8,18 +8,11 @@
  */
 #include "probe.h"
 
-#define CR4_LASS    (1ul << 27)
-#define CR4_OSXSAVE (1ul << 18)
+#define CR4_LASS (1ul << 27)
 
-/* Pages: linear in the lower half, and frames. The code (lass.S), a stack, and one under test */
-#define CODE_PAGE  0x1200000UL
-#define STACK_PAGE 0x1201000UL
-#define CELL_PAGE  0x1202000UL
-#define STACK_TOP  (STACK_PAGE + PAGE)
 /* In the page under test: data, and an undefined instruction */
-#define WORD	   0x800
-#define TARGET	   0xc00
-#define SENTINEL   0x123456789000UL
+#define WORD   0x800
+#define TARGET 0xc00
 
 /* lass.S */
 extern const uint8_t page_code[], page_code_end[], access_length[];
@@ -55,6 +48,7 @@ enum access {
 #define SYSCALL_JUMP   0x440
 #define LOAD_SYSRET    0x450
 #define LOAD_STAC_CLAC 0x460
+#define LOAD_CR4_LOAD  0x470
 
 enum rule {
 	NONE, /* none of an access, or of one that faults */
@@ -63,25 +57,13 @@ enum rule {
 	FETCH,
 };
 
-struct mode {
-	const char *name;
-	uint16_t cs, ss;
-	uint8_t cpl;
-};
-
-static const struct mode cpl0 = { "CPL 0", CODE64, DATA, 0 };
-static const struct mode cpl1 = { "CPL 1", CPL1_CODE64, CPL1_DATA, 1 };
-static const struct mode cpl3 = { "CPL 3", USER_CODE64, USER_DATA, 3 };
-static const struct mode compat = { "CPL 3, 32-bit", USER_CODE32, USER_DATA, 3 };
-static const struct mode compat0 = { "CPL 0, 32-bit", CODE32, DATA, 0 };
-
-#define M0   1
-#define M1   2
-#define M3   4
-#define MC   8
+/* Sets of modes */
+#define M0   (1 << CPL0)
+#define M1   (1 << CPL1)
+#define M3   (1 << CPL3)
+#define MC   (1 << COMPAT3)
 #define M64  (M0 | M1 | M3)
 #define MALL (M64 | MC)
-static const struct mode *const modes[] = { &cpl0, &cpl1, &cpl3, &compat };
 
 /* What is accessed how; the size is of the whole access */
 static const struct kind {
@@ -128,23 +110,11 @@ static const struct place {
 };
 
 static bool lass, smap, ac;
-/* What is foretold */
-static struct {
-	uint64_t vector, error, cr2, rip;
-	uint64_t cr2_range; /* of a page fault, from cr2 */
-} want;
-
-/* The next probe in that mode, of the code at an offset of the page with it */
 static void aim(const struct mode *mode, uint64_t offset)
 {
-	uint64_t half = mode->cpl == 3 ? 0 : UPPER;
-
-	shot = (struct shot){ .cs = mode->cs, .ss = mode->ss };
-	shot.rip = CODE_PAGE + half + offset;
-	shot.rsp = STACK_TOP + half;
-	shot.rflags = 2 | (ac ? AC : 0);
-	shot.cr4 = read_cr4() | (lass ? CR4_LASS : 0) | (smap ? CR4_SMAP : 0);
-	got.cr2 = SENTINEL;
+	start_at(mode, offset);
+	shot.rflags |= ac ? AC : 0;
+	shot.cr4 |= (lass ? CR4_LASS : 0) | (smap ? CR4_SMAP : 0);
 }
 
 static bool bit63(uint64_t address)
@@ -214,12 +184,6 @@ static void foretell(const struct kind *kind, const struct mode *mode, uint64_t 
 	want.rip = kind->rule == FETCH ? first : shot.rip;
 }
 
-static bool as_foretold(void)
-{
-	return got.vector == want.vector && got.error == want.error &&
-	       got.cr2 - want.cr2 <= want.cr2_range && got.rip == want.rip && got.cs == shot.cs;
-}
-
 /* The entry of that address and its accessed bit: the last page is always in use */
 static bool unused(uint64_t address)
 {
@@ -236,16 +200,7 @@ static void complain(void)
 	put(REPORT, lass ? "# LASS on, SMAP " : "# LASS off, SMAP ");
 	put(REPORT, smap ? "on, AC " : "off, AC ");
 	put(REPORT, ac ? "1: " : "0: ");
-	put_pair("vector ", got.vector);
-	put_pair(" error ", got.error);
-	put_pair(" rip ", got.rip);
-	put_pair(" cs ", got.cs);
-	put_pair(" cr2 ", got.cr2);
-	put_pair(" wanted: vector ", want.vector);
-	put_pair(" error ", want.error);
-	put_pair(" rip ", want.rip);
-	put_pair(" cr2 ", want.cr2);
-	put(REPORT, "\n");
+	put_probe();
 }
 
 /* Memory is reached by its frames. */
@@ -308,14 +263,6 @@ static uint64_t prepare(const struct kind *kind, const struct place *place)
 	map(CELL_PAGE + UPPER, CELL_PAGE, place->user);
 	map(0, LOW_FRAME, place->user);
 	return address;
-}
-
-/* Masks of ones and an index of zeros, which a gather uses up */
-static void set_vectors(void)
-{
-	asm volatile("vpcmpeqd %ymm1, %ymm1, %ymm1\n\t"
-		     "vpcmpeqd %xmm2, %xmm2, %xmm2\n\t"
-		     "vpxor %xmm3, %xmm3, %xmm3");
 }
 
 /* One access with what is switched on */
@@ -405,18 +352,18 @@ static void test_cells(void)
 	unsigned int m;
 
 	for (kind = kinds; kind < kinds + sizeof(kinds) / sizeof(*kinds); kind++) {
-		for (m = 0; m < sizeof(modes) / sizeof(*modes); m++) {
+		for (m = CPL0; m < COMPAT0; m++) {
 			if (!(kind->modes & 1 << m))
 				continue;
 			for (place = places; place < places + sizeof(places) / sizeof(*places);
 			     place++) {
 				/* 32-bit code has no such addresses, but the CPU itself has */
-				if (modes[m] == &compat && kind->rule != IMPLICIT &&
+				if (m == COMPAT3 && kind->rule != IMPLICIT &&
 				    (place->upper || place->wrapping))
 					continue;
 				if (place->wrapping && kind->size == 1)
 					continue;
-				all_switches(try_access, kind, modes[m], place);
+				all_switches(try_access, kind, &modes[m], place);
 			}
 		}
 	}
@@ -517,18 +464,18 @@ static void test_structures(void)
 	unsigned int m, i;
 
 	for (i = 0; i < 6; i++) {
-		for (m = 0; m < 4; m++) {
+		for (m = CPL0; m < COMPAT0; m++) {
 			if (i != 3 && i < 4) {
-				all_switches(try_gdt, &gdt, modes[m], &places[i]);
-				all_switches(try_gate, &idt, modes[m], &places[i]);
+				all_switches(try_gdt, &gdt, &modes[m], &places[i]);
+				all_switches(try_gate, &idt, &modes[m], &places[i]);
 			}
-			if (i != 3 && modes[m]->cpl == 3)
-				all_switches(try_port, &port, modes[m], &places[i]);
+			if (i != 3 && modes[m].cpl == 3)
+				all_switches(try_port, &port, &modes[m], &places[i]);
 		}
 		if (i < 4)
-			all_switches(try_frame, &frame, &cpl0, &places[i]);
+			all_switches(try_frame, &frame, &modes[CPL0], &places[i]);
 		if (i < 2)
-			all_switches(try_compat0, &fetch, &compat0, &places[i]);
+			all_switches(try_compat0, &fetch, &modes[COMPAT0], &places[i]);
 	}
 }
 
@@ -544,7 +491,7 @@ static void test_split(void)
 	map(CELL_PAGE + PAGE + UPPER, CELL_PAGE + PAGE, 0);
 	fill(address, 8, false);
 	load_ldt(address);
-	aim(&compat, LOAD_DS * 16);
+	aim(&modes[COMPAT3], LOAD_DS * 16);
 	shot.rax = 7;
 	want.vector = UD;
 	want.error = 0;
@@ -559,7 +506,7 @@ static void test_split(void)
 static void test_enable(void)
 {
 	static const uint8_t code[] = { 0x0f, 0x22, 0xe0, 0x0f, 0x0b };
-	static const struct mode *const in[] = { &cpl0, &compat0 };
+	static const struct mode *const in[] = { &modes[CPL0], &modes[COMPAT0] };
 	static const char *const names[] = {
 		"CPL 0: LASS switched on in the lower half",
 		"CPL 0, 32-bit: LASS switched on",
@@ -589,6 +536,32 @@ static void test_enable(void)
 		if (!report(ok, names[i]))
 			complain();
 	}
+}
+
+/* What was there before LASS was switched on is out of reach, whatever a TLB keeps. */
+static void test_enable_after_load(void)
+{
+	int on;
+	bool ok = true;
+
+	name = "supervisor mode loads, switches LASS on, and loads no more";
+	map(CELL_PAGE, CELL_PAGE, 0);
+	ac = lass = false;
+	smap = true;
+	for (on = 0; on < 2; on++) {
+		aim(&modes[CPL0], LOAD_CR4_LOAD);
+		shot.rax = CELL_PAGE + WORD;
+		shot.rcx = shot.cr4 | (on ? CR4_LASS : 0);
+		want.vector = on ? GP : UD;
+		want.error = 0;
+		want.cr2 = SENTINEL;
+		want.cr2_range = 0;
+		want.rip = shot.rip + (on ? 5 : 7);
+		probe();
+		ok = as_foretold() && ok;
+	}
+	if (!report(ok, name))
+		complain();
 }
 
 /* Some code that goes to another mode and back; where it ends and how, without AC and with it */
@@ -638,20 +611,25 @@ static void test_sequences(void)
 	wrmsr(0xc0000084, 0);
 
 	wrmsr(0xc0000082, push);
-	sequence("user mode pushes, then supervisor mode on the same stack", &cpl3, PUSH_SYSCALL, 0,
-		 ss_or_passed, CODE64, (const uint64_t[]){ push, push + 1 });
+	sequence("user mode pushes, then supervisor mode on the same stack", &modes[CPL3],
+		 PUSH_SYSCALL, 0, ss_or_passed, CODE64, (const uint64_t[]){ push, push + 1 });
 	wrmsr(0xc0000082, load);
-	sequence("user mode loads, then supervisor mode the same", &cpl3, LOAD_SYSCALL,
+	sequence("user mode loads, then supervisor mode the same", &modes[CPL3], LOAD_SYSCALL,
 		 CELL_PAGE + WORD, gp_or_passed, CODE64, (const uint64_t[]){ load, load + 2 });
 	wrmsr(0xc0000082, CODE_PAGE + UPPER + SYSCALL_JUMP);
-	sequence("user mode executes a page, then supervisor mode the same", &cpl3, LOAD_SYSCALL,
-		 jumped, gp, CODE64, (const uint64_t[]){ jumped, jumped });
+	sequence("user mode executes a page, then supervisor mode the same", &modes[CPL3],
+		 LOAD_SYSCALL, jumped, gp, CODE64, (const uint64_t[]){ jumped, jumped });
 	map(CELL_PAGE + UPPER, CELL_PAGE, 0);
 	map(CODE_PAGE + UPPER, CODE_PAGE, 0);
-	sequence("supervisor mode loads, then user mode the same", &cpl0, LOAD_SYSRET,
+	sequence("supervisor mode loads, then user mode the same", &modes[CPL0], LOAD_SYSRET,
 		 CODE_PAGE + UPPER, gp, USER_CODE64, (const uint64_t[]){ user, user });
-	sequence("with STAC supervisor mode loads, and with CLAC no more", &cpl0, LOAD_STAC_CLAC,
-		 CELL_PAGE + WORD, gp, CODE64, (const uint64_t[]){ stac + 8, stac + 8 });
+	sequence("with STAC supervisor mode loads a user page, and with CLAC no more", &modes[CPL0],
+		 LOAD_STAC_CLAC, CELL_PAGE + WORD, gp, CODE64,
+		 (const uint64_t[]){ stac + 8, stac + 8 });
+	map(CELL_PAGE, CELL_PAGE, 0);
+	sequence("with STAC supervisor mode loads its own page, and with CLAC no more",
+		 &modes[CPL0], LOAD_STAC_CLAC, CELL_PAGE + WORD, gp, CODE64,
+		 (const uint64_t[]){ stac + 8, stac + 8 });
 }
 
 static bool has_lass(void)
@@ -666,12 +644,7 @@ void main(void)
 {
 	begin("lass");
 	probe_init();
-	copy((void *)CODE_PAGE, page_code, page_code_end);
-	map(CODE_PAGE, CODE_PAGE, U);
-	map(STACK_PAGE, STACK_PAGE, U);
-	write_cr4(read_cr4() | CR4_OSXSAVE);
-	asm volatile("xsetbv" : : "a"(7), "d"(0), "c"(0));
-	set_io_base(0x7ff);
+	prepare_code(page_code, page_code_end);
 	report(has_lass(), "CPUID announces LASS");
 	report(!cr4_refused(read_cr4() | CR4_LASS), "CR4.LASS can be set");
 	report(rdmsr(0x489) & CR4_LASS, "and by VM entry and exit");
@@ -680,6 +653,7 @@ void main(void)
 		test_structures();
 		test_split();
 		test_enable();
+		test_enable_after_load();
 		test_sequences();
 	}
 	end("lass");

@@ -36,6 +36,12 @@
 #define VECTOR_UPPER 0x21
 #define VECTOR_SAME  0x20
 
+/* Pages of the test, by linear addresses in the lower half, and frames: its code, a stack, data */
+#define CODE_PAGE  0x1200000UL
+#define STACK_PAGE 0x1201000UL
+#define CELL_PAGE  0x1202000UL
+#define STACK_TOP  (STACK_PAGE + PAGE)
+
 /* Data, both for supervisor and user */
 #define DESCRIPTOR 0x00cff3000000ffffUL
 
@@ -45,8 +51,9 @@
 #define A (1ull << 5)
 #define D (1ull << 6)
 
-#define AC	 (1ul << 18)
-#define CR4_SMAP (1ul << 21)
+#define AC	    (1ul << 18)
+#define CR4_OSXSAVE (1ul << 18)
+#define CR4_SMAP    (1ul << 21)
 
 #define UD 6
 #define NP 11
@@ -66,6 +73,27 @@ struct got {
 
 struct shot shot;
 struct got got;
+
+struct mode {
+	const char *name;
+	uint16_t cs, ss;
+	uint8_t cpl;
+};
+
+enum { CPL0, CPL1, CPL3, COMPAT3, COMPAT0 };
+static const struct mode modes[] = {
+	[CPL0] = { "CPL 0", CODE64, DATA, 0 },
+	[CPL1] = { "CPL 1", CPL1_CODE64, CPL1_DATA, 1 },
+	[CPL3] = { "CPL 3", USER_CODE64, USER_DATA, 3 },
+	[COMPAT3] = { "CPL 3, 32-bit", USER_CODE32, USER_DATA, 3 },
+	[COMPAT0] = { "CPL 0, 32-bit", CODE32, DATA, 0 },
+};
+
+/* What CR2 is before, and what is foretold: of a page fault a range of CR2 */
+#define SENTINEL 0x123456789000UL
+static struct {
+	uint64_t vector, error, cr2, cr2_range, rip;
+} want;
 
 /* Run it until an exception, which is left in `got`. Also flushes the TLB. */
 void probe(void);
@@ -139,6 +167,15 @@ static inline void cpuid(uint32_t leaf, uint32_t subleaf, uint32_t *eax, uint32_
 	*eax = leaf;
 	*ecx = subleaf;
 	asm volatile("cpuid" : "+a"(*eax), "=b"(ebx), "+c"(*ecx), "=d"(edx));
+}
+
+static inline void copy(void *to, const void *from, const void *from_end)
+{
+	const uint8_t *p = from;
+	uint8_t *q = to;
+
+	while (p < (const uint8_t *)from_end)
+		*q++ = *p++;
 }
 
 static inline void gate(uint8_t *table, int vector, int ist)
@@ -248,11 +285,54 @@ static inline bool cr4_refused(uint64_t cr4)
 	return got.vector == GP && !got.error && got.rip == (uint64_t)move_cr4 + UPPER;
 }
 
-static inline void copy(void *to, const void *from, const void *from_end)
+/* The next probe in that mode, of what is at an offset of the page with the code */
+static inline void start_at(const struct mode *mode, uint64_t offset)
 {
-	const uint8_t *p = from;
-	uint8_t *q = to;
+	uint64_t half = mode->cpl == 3 ? 0 : UPPER;
 
-	while (p < (const uint8_t *)from_end)
-		*q++ = *p++;
+	shot = (struct shot){ .cs = mode->cs, .ss = mode->ss, .rflags = 2 };
+	shot.rip = CODE_PAGE + half + offset;
+	shot.rsp = STACK_TOP + half;
+	shot.cr4 = read_cr4();
+	got.cr2 = SENTINEL;
+}
+
+static inline bool as_foretold(void)
+{
+	return got.vector == want.vector && got.error == want.error &&
+	       got.cr2 - want.cr2 <= want.cr2_range && got.rip == want.rip && got.cs == shot.cs;
+}
+
+/* What came, and what was wanted */
+static inline void put_probe(void)
+{
+	put_pair("vector ", got.vector);
+	put_pair(" error ", got.error);
+	put_pair(" rip ", got.rip);
+	put_pair(" cs ", got.cs);
+	put_pair(" cr2 ", got.cr2);
+	put_pair(" wanted: vector ", want.vector);
+	put_pair(" error ", want.error);
+	put_pair(" rip ", want.rip);
+	put_pair(" cr2 ", want.cr2);
+	put(REPORT, "\n");
+}
+
+/* Put the code there, for all modes, with a stack, and switch AVX on */
+static inline void prepare_code(const void *code, const void *code_end)
+{
+	copy((void *)CODE_PAGE, code, code_end);
+	map(CODE_PAGE, CODE_PAGE, U);
+	map(STACK_PAGE, STACK_PAGE, U);
+	write_cr4(read_cr4() | CR4_OSXSAVE);
+	asm volatile("xsetbv" : : "a"(7), "d"(0), "c"(0));
+	set_io_base(0x7ff);
+}
+
+/* Masks of ones and an index of zeros, which a gather uses up */
+static inline void set_vectors(void)
+{
+	asm volatile("vpcmpeqd %ymm1, %ymm1, %ymm1\n\t"
+		     "vpcmpeqd %xmm2, %xmm2, %xmm2\n\t"
+		     "vpxor %xmm3, %xmm3, %xmm3");
 }
