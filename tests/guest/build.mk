@@ -29,7 +29,7 @@ GUEST_LAB := --mem 1536 --qemu --bus --shell --program $(BUILD)/merlond:/usr/bin
 	     --file systemd/org.merlon1.conf:/usr/share/dbus-1/system.d/org.merlon1.conf \
 	     --file $(GUEST_DIR)/bzImage:/lab/guest/bzImage \
 	     --file $(GUEST_DIR)/guest.cpio:/lab/guest/initramfs.cpio
-GUEST_TESTS := $(addprefix tests/guest/,story.sh story-execute.sh reboot.sh admission.sh)
+GUEST_TESTS := $(addprefix tests/guest/,story.sh story-execute.sh reboot.sh admission.sh pin.sh)
 
 CHECK_guest += $(GUEST_TESTS) $(GUEST_DIR)/story-hardware.sh
 $(GUEST_TESTS): $(GUEST_NEEDS)
