@@ -55,6 +55,8 @@ static bool is_left_out(const struct event *event, size_t offset)
 	switch (offset) {
 	case offsetof(struct event, gva):
 		return event->reg || !event->gva_valid;
+	case offsetof(struct event, tag):
+		return event->reg || !event->tag_valid;
 	case offsetof(struct event, gpa):
 		return event->reg;
 	case offsetof(struct event, reg):
@@ -123,7 +125,7 @@ static bool is_common(const char *key)
 static void print_access(FILE *f, struct json_object *o)
 {
 	uint64_t length = json_get_u64(o, "length", 0);
-	const char *gva = json_get_string(o, "gva", NULL);
+	const char *gva = json_get_string(o, "gva", NULL), *tag = json_get_string(o, "tag", NULL);
 
 	fprintf(f, "%s", json_get_string(o, "access", "?"));
 	if (length)
@@ -131,6 +133,8 @@ static void print_access(FILE *f, struct json_object *o)
 	fprintf(f, " at gpa %s", json_get_string(o, "gpa", "?"));
 	if (gva)
 		fprintf(f, " gva %s", gva);
+	if (tag)
+		fprintf(f, " tag %s", tag);
 }
 
 /* "cr4 0x370ef0 -> 0x70ef0 without smep smap" */

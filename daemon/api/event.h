@@ -32,6 +32,7 @@ struct event {
 	uint64_t new_value;
 	uint64_t gpa;
 	uint64_t gva;
+	uint64_t tag;
 	uint64_t rip;
 	uint64_t cr3;
 	uint64_t length;
@@ -42,6 +43,7 @@ struct event {
 	uint64_t generation;
 	uint64_t count;
 	bool gva_valid;		/* else "gva" is left out */
+	bool tag_valid;		/* likewise */
 	bool user;
 	bool nested;
 	bool vectoring;

@@ -118,6 +118,7 @@ enum merlon_type {
 	F(access, "access", STRING, "write, read, fetch, walk, kvm, cr, efer or unemulatable") \
 	F(gpa, "gpa", HEX, "guest physical address, L1's; left out of cr and efer") \
 	F(gva, "gva", HEX, "linear address; left out where not known")		\
+	F(tag, "tag", HEX, "bits 62 to 48 of the pointer; left out but with linear address masking") \
 	F(rip, "rip", HEX, "instruction pointer")				\
 	F(cr3, "cr3", HEX, "control register 3")				\
 	F(length, "length", U64, "bytes accessed, 0 where not decoded")		\

@@ -52,6 +52,21 @@ static void violation_json(_unused_ void **state)
 }
 
 /* An address that is not known must not look like address 0. */
+static void tag_is_there_if_known(_unused_ void **state)
+{
+	_cleanup_free_ char *without = NULL, *json = NULL, *line = NULL;
+	struct event e = violation;
+
+	e.tag = 0x1234;
+	assert_int_equal(event_to_json(&e, &without), 0);
+	assert_null(strstr(without, "tag"));
+	e.tag_valid = true;
+	assert_int_equal(event_to_json(&e, &json), 0);
+	assert_non_null(strstr(json, "\"gva\":\"0xffffffff81e00080\",\"tag\":\"0x1234\","));
+	assert_int_equal(event_line(json, &line), 0);
+	assert_non_null(strstr(line, "gva 0xffffffff81e00080 tag 0x1234 by"));
+}
+
 static void unknown_gva_is_left_out(_unused_ void **state)
 {
 	_cleanup_free_ char *json = NULL;
@@ -160,6 +175,6 @@ static void lines_of_other_daemons(_unused_ void **state)
 	assert_null(line);
 }
 
-UNIT_MAIN(T(violation_json), T(unknown_gva_is_left_out), T(other_kinds_have_their_members_only),
+UNIT_MAIN(T(violation_json), T(tag_is_there_if_known), T(unknown_gva_is_left_out), T(other_kinds_have_their_members_only),
 	  T(every_kind_is_json_and_a_line), T(violation_line), T(register_json),
 	  T(register_without_words), T(register_line), T(lines_of_other_daemons))

@@ -298,6 +298,7 @@ struct kvm_vmi_vm_info {
 #define KVM_VMI_V_BAD_VERDICT	(1U << 6)	/* the program's answer was not legal */
 #define KVM_VMI_V_VMM		(1U << 7)	/* of the VMM's own map: no program is asked */
 #define KVM_VMI_V_NO_PAGING	(1U << 8)	/* fetch with paging off: on Intel user mode's */
+#define KVM_VMI_V_TAG		(1U << 9)	/* tag is valid: linear address masking is on */
 
 /* &kvm_vmi_violation.reg; EFER by its number as an MSR (SDM vol. 4, table 2-2) */
 #define KVM_VMI_REG_CR0		0
@@ -308,10 +309,11 @@ struct kvm_vmi_vm_info {
  * struct kvm_vmi_violation - one forbidden access
  * @gpa: L1 guest physical address of the first denied byte where decoded
  *	(%KVM_VMI_V_EMULATED), else of the access as the CPU reports it; 0 for a register
- * @gva: linear address of @gpa if %KVM_VMI_V_GVA
+ * @gva: linear address of @gpa if %KVM_VMI_V_GVA, without metadata
  * @rip: of the instruction (of the interrupted one while vectoring)
  * @cr3: as in the vCPU's register
- * @tag: reserved for LAM, zero
+ * @tag: bits 62 to 48 of the pointer that the instruction has used, if %KVM_VMI_V_TAG; of
+ *	these the CPU ignores what CR3 and CR4 say (SDM vol. 1, "Linear-address masking")
  * @cookie: the rule's
  * @seq: per VM, from 1, without gaps; those with %KVM_VMI_V_VMM are counted apart
  * @rule: the rule that speaks for this access; no rule of enumeration if

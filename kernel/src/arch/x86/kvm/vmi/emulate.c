@@ -242,7 +242,9 @@ static int kvm_vmi_store_denied(struct kvm_vmi_store *st,
 
 		v.insn_len = ctxt->fetch.ptr - ctxt->fetch.data;
 		/* A task switch, or an event: there is no instruction to skip. */
-		if (!v.insn_len)
+		if (v.insn_len)
+			kvm_vmi_find_tag(vcpu, &v, true);
+		else
 			v.legal &= ~BIT(KVM_VMI_SKIP);
 	}
 

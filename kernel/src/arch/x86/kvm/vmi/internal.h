@@ -278,6 +278,10 @@ void kvm_vmi_prepare_exit(struct kvm_vcpu *vcpu, const struct kvm_vmi_violation 
 			  const struct kvm_vmi_speaker *s);
 int kvm_vmi_leave(struct kvm_vcpu *vcpu);
 
+/* ---- tag.c ---- */
+
+void kvm_vmi_find_tag(struct kvm_vcpu *vcpu, struct kvm_vmi_violation *v, bool decoded);
+
 /* ---- emulate.c ---- */
 
 bool kvm_vmi_decode(struct kvm_vcpu *vcpu, u32 *ret_len);

@@ -58,6 +58,7 @@ int kvm_vmi_handle_read(struct kvm_vcpu *vcpu, void *insn, int insn_len)
 		v.gva = state->gva;
 		v.flags |= KVM_VMI_V_GVA;
 	}
+	kvm_vmi_find_tag(vcpu, &v, false);
 	switch (kvm_vmi_raise(vcpu, &v, &state->speaker)) {
 	case KVM_VMI_ALLOW:
 		kvm_vmi_answer(vcpu, &state->speaker, KVM_VMI_READ, state->gpa,
@@ -135,6 +136,8 @@ bool __kvm_vmi_refuses_read(struct kvm_vcpu *vcpu, gva_t gva, gpa_t gpa, unsigne
 		v.gva = gva;
 		v.length = bytes;
 		v.flags |= KVM_VMI_V_GVA | KVM_VMI_V_EMULATED;
+		if (state->emulating)
+			kvm_vmi_find_tag(vcpu, &v, true);
 		verdict = kvm_vmi_raise(vcpu, &v, &s);
 		if (verdict == KVM_VMI_ALLOW)
 			kvm_vmi_answer(vcpu, &s, KVM_VMI_READ, gpa, denied);
@@ -143,7 +146,7 @@ bool __kvm_vmi_refuses_read(struct kvm_vcpu *vcpu, gva_t gva, gpa_t gpa, unsigne
 	}
 	/* For a task switch, of which nothing else tells. */
 	state->denied = true;
-	/* Who looks for the I/O bitmap needs none. */
+	/* Not every reader wants to know. */
 	if (exception)
 		*exception = (struct x86_exception){
 			.vector = GP_VECTOR,

@@ -36,6 +36,7 @@ TRACE_EVENT(kvm_vmi_violation,
 		__field(u64, id)
 		__field(u64, gpa)
 		__field(u64, gva)
+		__field(u64, tag)
 		__field(u64, rip)
 		__field(u64, seq)
 		__field(u64, old)
@@ -53,6 +54,7 @@ TRACE_EVENT(kvm_vmi_violation,
 		__entry->id = id;
 		__entry->gpa = v->gpa;
 		__entry->gva = v->gva;
+		__entry->tag = v->tag;
 		__entry->rip = v->rip;
 		__entry->seq = v->seq;
 		__entry->old = v->old;
@@ -66,7 +68,7 @@ TRACE_EVENT(kvm_vmi_violation,
 		__entry->verdict = verdict;
 	),
 
-	TP_printk("vm %llu seq %llu vcpu %u %s gpa 0x%llx len %u gva 0x%llx rip 0x%llx rule %u flags 0x%x reg 0x%x old 0x%llx new 0x%llx %s",
+	TP_printk("vm %llu seq %llu vcpu %u %s gpa 0x%llx len %u gva 0x%llx tag 0x%llx rip 0x%llx rule %u flags 0x%x reg 0x%x old 0x%llx new 0x%llx %s",
 		  __entry->id, __entry->seq, __entry->vcpu_id,
 		  __print_symbolic(__entry->kind,
 				   { KVM_VMI_WRITE, "write" },
@@ -77,7 +79,8 @@ TRACE_EVENT(kvm_vmi_violation,
 				   { KVM_VMI_CR, "cr" },
 				   { KVM_VMI_EFER, "efer" },
 				   { KVM_VMI_UNEMULATABLE, "unemulatable" }), __entry->gpa,
-		  __entry->length, __entry->gva, __entry->rip, __entry->rule, __entry->flags,
+		  __entry->length, __entry->gva, __entry->tag, __entry->rip, __entry->rule,
+		  __entry->flags,
 		  __entry->reg, __entry->old, __entry->new,
 		  __print_symbolic(__entry->verdict,
 				   { KVM_VMI_DENY, "deny" },

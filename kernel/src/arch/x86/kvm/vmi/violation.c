@@ -27,7 +27,7 @@ u32 kvm_vmi_subpages(unsigned int offset, unsigned int len)
 /**
  * kvm_vmi_describe - begin a violation
  * @vcpu: the vCPU, loaded
- * @v: filled but for gva, length, insn_len
+ * @v: filled but for gva, tag, length, insn_len
  * @kind: &enum kvm_vmi_kind
  * @gpa: L1 address
  */
@@ -411,6 +411,8 @@ int kvm_vmi_settle(struct kvm_vcpu *vcpu, const struct kvm_vmi_speaker *first, v
 			v.gva = state->gva;
 			v.flags |= KVM_VMI_V_GVA;
 		}
+		if (!state->walk)
+			kvm_vmi_find_tag(vcpu, &v, false);
 
 		state->exit.denied = first_subpage;
 		switch (kvm_vmi_raise(vcpu, &v, &s)) {
