@@ -47,6 +47,7 @@ static const struct test_suite *const suites[] = {
 	&suite_taskswitch,
 	&suite_lass,
 	&suite_pin,
+	&suite_lam,
 	NULL
 };
 
@@ -64,8 +65,8 @@ static char *const usual_apicv[] = { "nestedwrite" };
 static char *const usual_nospp[] = { "nospp", "engine", "write", "read", "survive" };
 /* Who may execute, on a host that lacks something for it, or does it another way. */
 static char *const usual_execute[] = { "execute", "read", "learn", "nested" };
-/* What linear addresses mean, on a host that has LASS. */
-static char *const usual_linear[] = { "lass" };
+/* What linear addresses mean, on a host that has LASS and LAM. */
+static char *const usual_linear[] = { "lass", "lam" };
 static char *const usual_spp[] = {
 	"spp", "engine", "write", "instructions", "verdict", "event", "walk", "unemulatable",
 	"step", "execute", "read", "learn", "kvmwrite", "nested", "hypervisor", "nestedwrite",
@@ -81,7 +82,7 @@ static void usage(FILE *to)
 		"       kvm_spp_test: with what a host with kvm_intel.spp=1 is to show\n"
 		"       kvm_nospp_..._test: the same of a host that lacks something for it\n"
 		"       kvm_execute_..._test: who may execute, where something for it is missing\n"
-		"       kvm_linear_..._test: LASS, on a CPU that has it\n"
+		"       kvm_linear_..._test: LASS and LAM, on a CPU that has them\n"
 		"       kvm_avx512_test: with what needs a CPU that has AVX-512\n"
 		"       kvm_apicv_test: with what needs posted interrupts\n"
 		"  --list           print the names of all cases\n"

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* Swap, KSM, huge pages and KVM's statistics, by way of sysfs, procfs, debugfs. */
+#include <cpuid.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -164,8 +165,12 @@ static bool is_on(const char *path)
 
 bool host_has_tdp(void)
 {
-	return is_on("/sys/module/kvm_intel/parameters/ept") ||
-	       is_on("/sys/module/kvm_amd/parameters/npt");
+	unsigned int a, b, c, d;
+
+	/* Both are there, built in. */
+	__cpuid(0, a, b, c, d);
+	return is_on(b == signature_INTEL_ebx ? "/sys/module/kvm_intel/parameters/ept" :
+						"/sys/module/kvm_amd/parameters/npt");
 }
 
 bool host_scans_for_leaks(void)
