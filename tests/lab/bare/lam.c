@@ -525,6 +525,11 @@ static void test_addresses(void)
 	shot.rax = (p + UPPER) ^ BITS(62, 49);
 	foretell(PF, 2, p + UPPER, shot.rip);
 	probe();
+	ok = ok && as_foretold();
+	aim(U57, &modes[CPL3], CLFLUSH * 16);
+	shot.rax = p ^ BIT(58);
+	foretell(PF, 4, p, shot.rip);
+	probe();
 	point(ok && as_foretold());
 
 	name = "a tagged access over the end of a page";
@@ -634,19 +639,27 @@ static void test_hidden(void)
 	point(as_foretold());
 
 	name = "and data is not there";
-	aim(U48, &modes[CPL3], LOAD_DS_LOAD);
+	aim(U48, &modes[CPL0], LOAD_DS_LOAD);
 	shot.rdx = 7;
 	shot.rax = far;
 	foretell(UD, 0, SENTINEL, shot.rip + 4);
 	probe();
 	ok = as_foretold() && got.rbx == 0;
-	aim(U57, &modes[CPL3], LOAD_DS_LOAD);
+	aim(U57, &modes[CPL0], LOAD_DS_LOAD);
 	shot.rdx = 7;
 	shot.rax = far;
 	probe();
 	point(ok && as_foretold() && got.rbx == (uint32_t)DESCRIPTOR);
 
-	name = "nor is it from the moment that it is switched on, though the page was global";
+	name = "and code is where it is";
+	map(CELL_PAGE | BIT(47), CODE_PAGE, U);
+	aim(U48, &modes[CPL3], JUMP * 16);
+	shot.rax = CELL_PAGE | BIT(47) | access_length[LOAD];
+	foretell(UD, 0, SENTINEL, shot.rax);
+	probe();
+	point(as_foretold());
+
+	name = "data is not there from the moment LAM is switched on, though the page was global";
 	*entry(far, 1) |= BIT(8);
 	aim(OFF, &modes[CPL0], LOAD_CR3_LOAD);
 	shot.cr4 |= CR4_PGE;

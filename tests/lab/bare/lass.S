@@ -32,6 +32,8 @@ page_code:
 	access	call *%rax
 	access	ret
 	access	lretq
+	access	wrussq %rbx, (%rax)
+	access	wrssq %rbx, (%rax)
 
 	/* The rest is known by its offset. In user mode, then where SYSCALL arrives */
 	.org	page_code + 0x400, 0xcc
@@ -54,9 +56,9 @@ page_code:
 	sysretq
 	.org	page_code + 0x460, 0xcc
 	stac
-	movl	(%rax), %ebx
+	movl	%ebx, (%rax)
 	clac
-	movl	(%rax), %ebx
+	movl	%ebx, (%rax)
 	ud2
 	.org	page_code + 0x470, 0xcc
 	movl	(%rax), %ebx

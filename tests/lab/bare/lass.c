@@ -8,7 +8,11 @@
  */
 #include "probe.h"
 
+#define CR4_CET	 (1ul << 23)
 #define CR4_LASS (1ul << 27)
+
+#define MSR_U_CET   0x6a0
+#define MSR_PL3_SSP 0x6a7
 
 /* In the page under test: data, and an undefined instruction */
 #define WORD   0x800
@@ -40,15 +44,17 @@ enum access {
 	CALL,
 	RET,
 	FAR_RET,
+	WRUSS,
+	WRSS,
 };
-#define PUSH_SYSCALL   0x400
-#define SYSCALL_PUSH   0x410
-#define LOAD_SYSCALL   0x420
-#define SYSCALL_LOAD   0x430
-#define SYSCALL_JUMP   0x440
-#define LOAD_SYSRET    0x450
-#define LOAD_STAC_CLAC 0x460
-#define LOAD_CR4_LOAD  0x470
+#define PUSH_SYSCALL	0x400
+#define SYSCALL_PUSH	0x410
+#define LOAD_SYSCALL	0x420
+#define SYSCALL_LOAD	0x430
+#define SYSCALL_JUMP	0x440
+#define LOAD_SYSRET	0x450
+#define STORE_STAC_CLAC 0x460
+#define LOAD_CR4_LOAD	0x470
 
 enum rule {
 	NONE, /* none of an access, or of one that faults */
@@ -479,6 +485,40 @@ static void test_structures(void)
 	}
 }
 
+/* Stores to user mode's shadow stack are its own, whoever makes them; WRUSS is at CPL 0. */
+static bool try_shadow(const struct kind *kind, const struct mode *mode, const struct place *place)
+{
+	uint64_t address = CELL_PAGE + WORD + (place->upper ? UPPER : 0);
+
+	*entry(address, 1) = CELL_PAGE | P | U | D;
+	aim(mode, kind->access * 16);
+	shot.cr4 |= CR4_CET;
+	shot.rax = address;
+	foretell(kind, &modes[CPL3], address, UD, shot.rip + access_length[kind->access]);
+	probe();
+	return as_foretold() && (want.vector == UD ? in_use(address) : unused(address));
+}
+
+static void test_shadow_stack(void)
+{
+	static const struct kind wruss = { "WRUSS", WRUSS, EXPLICIT, 8, 0, true, false };
+	static const struct kind wrss = { "WRSS", WRSS, EXPLICIT, 8, 0, true, false };
+	uint64_t cr0;
+	unsigned int i;
+
+	/* CET needs CR0.WP; only user mode has a shadow stack, and may write to it */
+	asm volatile("movq %%cr0, %0" : "=r"(cr0));
+	asm volatile("movq %0, %%cr0" : : "r"(cr0 | 1 << 16));
+	wrmsr(MSR_U_CET, 3);
+	wrmsr(MSR_PL3_SSP, STACK_TOP);
+	for (i = 1; i < 4; i += 2) {
+		all_switches(try_shadow, &wruss, &modes[CPL0], &places[i]);
+		all_switches(try_shadow, &wrss, &modes[CPL3], &places[i]);
+	}
+	wrmsr(MSR_U_CET, 0);
+	asm volatile("movq %0, %%cr0" : : "r"(cr0));
+}
+
 /* In compatibility mode the CPU's own accesses have 64-bit addresses, behind a page's end too. */
 static void test_split(void)
 {
@@ -601,7 +641,7 @@ static void test_sequences(void)
 	static const uint64_t gp[] = { GP, GP };
 	const uint64_t push = CODE_PAGE + UPPER + SYSCALL_PUSH,
 		       load = CODE_PAGE + UPPER + SYSCALL_LOAD;
-	const uint64_t stac = CODE_PAGE + UPPER + LOAD_STAC_CLAC, user = CODE_PAGE + LOAD * 16;
+	const uint64_t stac = CODE_PAGE + UPPER + STORE_STAC_CLAC, user = CODE_PAGE + LOAD * 16;
 	const uint64_t jumped = CODE_PAGE + access_length[LOAD];
 
 	map(CELL_PAGE, CELL_PAGE, U);
@@ -623,12 +663,12 @@ static void test_sequences(void)
 	map(CODE_PAGE + UPPER, CODE_PAGE, 0);
 	sequence("supervisor mode loads, then user mode the same", &modes[CPL0], LOAD_SYSRET,
 		 CODE_PAGE + UPPER, gp, USER_CODE64, (const uint64_t[]){ user, user });
-	sequence("with STAC supervisor mode loads a user page, and with CLAC no more", &modes[CPL0],
-		 LOAD_STAC_CLAC, CELL_PAGE + WORD, gp, CODE64,
+	sequence("with STAC supervisor mode stores to a user page, and with CLAC no more",
+		 &modes[CPL0], STORE_STAC_CLAC, CELL_PAGE + WORD, gp, CODE64,
 		 (const uint64_t[]){ stac + 8, stac + 8 });
 	map(CELL_PAGE, CELL_PAGE, 0);
-	sequence("with STAC supervisor mode loads its own page, and with CLAC no more",
-		 &modes[CPL0], LOAD_STAC_CLAC, CELL_PAGE + WORD, gp, CODE64,
+	sequence("with STAC supervisor mode stores to its own page, and with CLAC no more",
+		 &modes[CPL0], STORE_STAC_CLAC, CELL_PAGE + WORD, gp, CODE64,
 		 (const uint64_t[]){ stac + 8, stac + 8 });
 }
 
@@ -651,6 +691,7 @@ void main(void)
 	if (!failures) {
 		test_cells();
 		test_structures();
+		test_shadow_stack();
 		test_split();
 		test_enable();
 		test_enable_after_load();
