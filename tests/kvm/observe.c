@@ -136,7 +136,8 @@ static void test_caps(uintptr_t arg)
 	(void)arg;
 	expect_eq(vmi_caps(&caps), 0);
 	expect_eq(caps.abi, KVM_VMI_ABI);
-	expect(caps.features & KVM_VMI_CAP_WRITE && caps.features & KVM_VMI_CAP_SUBPAGE_SW,
+	expect(caps.features & KVM_VMI_CAP_WRITE && caps.features & KVM_VMI_CAP_SUBPAGE_SW &&
+	       caps.features & KVM_VMI_CAP_PIN,
 	       "features %#llx", caps.features);
 	expect(caps.vendor == KVM_VMI_VENDOR_INTEL || caps.vendor == KVM_VMI_VENDOR_AMD,
 	       "vendor %u", caps.vendor);
@@ -145,7 +146,7 @@ static void test_caps(uintptr_t arg)
 		  1U << KVM_VMI_DENY | 1U << KVM_VMI_ALLOW | 1U << KVM_VMI_SKIP |
 		  1U << KVM_VMI_KILL | 1U << KVM_VMI_EXIT);
 	expect_eq(caps.kinds, 1U << KVM_VMI_WRITE | 1U << KVM_VMI_WALK | 1U << KVM_VMI_KVM |
-			      1U << KVM_VMI_UNEMULATABLE |
+			      1U << KVM_VMI_CR | 1U << KVM_VMI_EFER | 1U << KVM_VMI_UNEMULATABLE |
 			      (caps.features & KVM_VMI_CAP_READ ? 1U << KVM_VMI_READ : 0) |
 			      (caps.features & KVM_VMI_CAP_EXEC ? 1U << KVM_VMI_FETCH : 0));
 	expect_eq(caps.admission, KVM_VMI_ADMIT_OFF);

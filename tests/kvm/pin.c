@@ -913,7 +913,38 @@ static void test_l2(uintptr_t arg)
 	vm_free(n.vm);
 }
 
-/* The same with an L1 that wants to know. */
+/* An L1 that only looks on between the L2's instructions; what it enters again is as it was left. */
+static void test_l2_stepped(uintptr_t bit)
+{
+	const struct bit *b = &bits[bit];
+	struct nested n;
+	uint64_t with;
+	struct run r;
+
+	nested_new(&n, SHAPE_FLAT, L1_STEPS);
+	make_supervisor(n.vm);
+	if (!has_bit(n.v, bit)) {
+		tap_note("this guest's CPU does not have the bit");
+		b = &bits[SMEP];
+	}
+	set_bits(n.v, b);
+	pin_by(n.id, RULE, b, KVM_VMI_DENY);
+	expect_refused(n.v, b);
+	with = value_of(n.v, b->reg);
+	r = l2_load(&n, b->reg, with & ~b->mask);
+	expect_l2_done(&n, r);
+	expect_eq(r.ret[0], with);
+	expect_eq(r.ret[1], with & ~b->mask);
+	if (n.vendor == NESTED_INTEL)
+		expect(n.v->cpu->l2_steps > 10, "%llu steps",
+		       (unsigned long long)n.v->cpu->l2_steps);
+	expect_eq(value_of(n.v, b->reg), with);
+	expect_refused(n.v, b);
+	expect_eq(vmi_log_violations(n.id), 2);
+	vm_free(n.vm);
+}
+
+/* The L2 of an L1 that wants to know. */
 static void test_l2_intercepted(uintptr_t arg)
 {
 	const struct bit *b = &bits[each[arg / 16]];
@@ -1298,6 +1329,8 @@ static const struct test_case cases[] = {
 	SHAPES("cr0-l2-intercepted", test_l2_intercepted, 0),
 	SHAPES("cr4-l2-intercepted", test_l2_intercepted, 1),
 	SHAPES("efer-l2-intercepted", test_l2_intercepted, 2),
+	{ "wp-l2-stepped", test_l2_stepped, WP },
+	{ "cet-l2-stepped", test_l2_stepped, CET },
 	{ "l2-exits-flat", test_l2_exits, SHAPE_FLAT },
 	{ "l2-exits-small", test_l2_exits, SHAPE_SMALL },
 	{ "cr0-pinned-in-l2", test_pinned_in_l2, 0 },

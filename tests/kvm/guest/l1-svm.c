@@ -92,8 +92,9 @@ static void write_controls(struct guest_cpu *cpu, volatile struct vmcb *vmcb, ui
 
 	/* Loads of CR0 and CR4; of EFER, by the bit of writes in the second part of the map. */
 	vmcb->cr = mode & L1_TAKES_CRS ? 1U << 16 | 1U << 20 : 0;
-	((volatile uint8_t *)(base + L1_MSR_BITMAP))[0x800 + (MSR_EFER & 0x1fff) / 4] =
-		mode & L1_TAKES_CRS ? 2U << (MSR_EFER & 3) * 2 : 0;
+	if (mode & L1_TAKES_CRS)
+		((volatile uint8_t *)(base + L1_MSR_BITMAP))[0x800 + (MSR_EFER & 0x1fff) / 4] |=
+			2U << (MSR_EFER & 3) * 2;
 	vmcb->exceptions = mode & L1_TAKES_FAULTS ? 1U << 8 | 1U << 13 : 0;
 	vmcb->misc1 = INTERCEPT_IO | INTERCEPT_MSR | INTERCEPT_SHUTDOWN;
 	vmcb->misc2 = INTERCEPT_VMRUN | INTERCEPT_VMMCALL;

@@ -136,9 +136,10 @@ static void write_controls(struct guest_cpu *cpu, uint64_t base)
 	vmwrite(CR4_MASK, mode & L1_TAKES_CRS ? ~0UL : 0);
 	vmwrite(CR0_SHADOW, READ_CR(0));
 	vmwrite(CR4_SHADOW, READ_CR(4));
-	/* That of writes to MSRs from 0xc0000000 on. */
-	((volatile uint8_t *)(base + L1_MSR_BITMAP))[0xc00 + (MSR_EFER & 0x1fff) / 8] =
-		mode & L1_TAKES_CRS ? 1U << (MSR_EFER & 7) : 0;
+	/* That of writes to MSRs from 0xc0000000 on; else the page is not touched. */
+	if (mode & L1_TAKES_CRS)
+		((volatile uint8_t *)(base + L1_MSR_BITMAP))[0xc00 + (MSR_EFER & 0x1fff) / 8] |=
+			1U << (MSR_EFER & 7);
 	if (mode & L1_STEPS)
 		cpu1 |= CPU_MONITOR_TRAP;
 	if (mode & L1_TPR_SHADOW) {
