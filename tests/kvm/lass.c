@@ -15,6 +15,9 @@
 #include "lib/nested.h"
 #include "suites.h"
 
+#define RULE		82
+
+#define CR4_PGE		(1UL << 7)
 #define CR4_SMAP	(1UL << 21)
 #define CR4_LASS	(1UL << 27)
 #define CPUID_7_1_LASS	(1U << 6)	/* EAX */
@@ -550,6 +553,41 @@ static void test_enable(uintptr_t offered)
 	vm_free(l.vm);
 }
 
+/* Pinned, the bit stays once it is set. */
+static void test_pinned(uintptr_t arg)
+{
+	static const struct kvm_vmi_rule rule = { .id = RULE };
+	static const struct kvm_vmi_pin pin = { .rule = RULE, .cr4 = CR4_LASS };
+	struct kvm_sregs s;
+	struct vcpu *v;
+	struct vm *vm;
+	uint64_t id;
+	struct run r;
+
+	(void)arg;
+	vm = vmi_new(&(struct vm_options){ .flags = VM_HIGH }, &id);
+	v = vm->vcpu[0];
+	require_eq(vmi_set_rules(id, &rule, 1), 0);
+	require_eq(vmi_set_pin(id, &pin), 0);
+	vcpu_ioctl(v, KVM_GET_SREGS, &s);
+	expect_done(vcpu_op(v, OP_PROBE, PROBE_CR4, 0, 0, s.cr4));
+	r = vcpu_op(v, OP_PROBE, PROBE_CR4, 0, 0, s.cr4 | CR4_LASS);
+	expect_done(r);
+	expect_eq(r.ret[0], s.cr4 | CR4_LASS);
+	r = vcpu_op(v, OP_PROBE, PROBE_CR4, 0, 0, s.cr4);
+	expect_gp(r);
+	expect_eq(r.ret[0], s.cr4 | CR4_LASS);
+	/* A neighbour. */
+	r = vcpu_op(v, OP_PROBE, PROBE_CR4, 0, 0, s.cr4 | CR4_LASS | CR4_PGE);
+	expect_done(r);
+	expect_eq(r.ret[0], s.cr4 | CR4_LASS | CR4_PGE);
+	require_eq(vmi_clear_rule(id, RULE), 0);
+	r = vcpu_op(v, OP_PROBE, PROBE_CR4, 0, 0, s.cr4);
+	expect_done(r);
+	expect_eq(r.ret[0], s.cr4);
+	vm_free(vm);
+}
+
 /* System management mode begins without the bit, and gives it back. */
 static void test_smm(uintptr_t arg)
 {
@@ -680,7 +718,7 @@ static const char *lass_setup(void)
 	bool has = has_lass(vm->vcpu[0]);
 
 	vm_free(vm);
-	return has ? NULL : "this CPU has no LASS";
+	return has ? vmi_setup() : "this CPU has no LASS";
 }
 
 static void lass_after(void)
@@ -721,6 +759,7 @@ const struct test_suite suite_lass = {
 		{ "io-map-emulated", test_io_map, 1 },
 		{ "enable", test_enable, 1 },
 		{ "hidden", test_enable, 0 },
+		{ "pinned", test_pinned },
 		{ "smm", test_smm },
 		{ "nested", test_nested, 0 },
 		{ "nested-emulated", test_nested, 1 },
