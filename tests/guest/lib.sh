@@ -162,6 +162,13 @@ tell()
 	out=$(tail -n "+$((lines + 1))" "$logs/$guest" | tr -d '\r')
 }
 
+# has_bit REGISTER BITS: of what the guest has just answered to "registers"
+has_bit()
+{
+	value=$(echo "$out" | sed -n "s/^guest: registers .*$1 \(0x[0-9a-f]*\).*/\1/p")
+	[ -n "$value" ] && [ $((value & 0x$2)) -ne 0 ]
+}
+
 # target_gpa: of the pointer that the guest's attacker aims at
 target_gpa() { sed -n 's/^guest: target .* gpa \(0x[0-9a-f]*\).*/\1/p' "$logs/$guest" | tail -n 1; }
 

@@ -7,13 +7,6 @@
 
 LASS=8000000 # CR4, bit 27
 
-# has_bit REGISTER BITS: of what the guest has just said
-has_bit()
-{
-	value=$(echo "$out" | sed -n "s/^guest: registers .*$1 \\(0x[0-9a-f]*\\).*/\\1/p")
-	[ -n "$value" ] && [ $((value & 0x$2)) -ne 0 ]
-}
-
 # without DESCRIPTION: what must hold of a guest that has no LASS
 without()
 {

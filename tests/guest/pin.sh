@@ -13,13 +13,6 @@ LASS=8000000
 NX=800
 TSD=4 # nobody pins it
 
-# has_bit REGISTER BITS: of what the guest has just said
-has_bit()
-{
-	value=$(echo "$out" | sed -n "s/^guest: registers .*$1 \(0x[0-9a-f]*\).*/\1/p")
-	[ -n "$value" ] && [ $((value & 0x$2)) -ne 0 ]
-}
-
 # all_set: what Linux has set by itself
 all_set()
 {
