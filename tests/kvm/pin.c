@@ -583,6 +583,7 @@ static void test_emulator(uintptr_t arg)
 #define SMM_ENTRY	0x8000UL
 /* Of the state that RSM loads, as KVM lays it out for a CPU with long mode. */
 #define SMM_EFER	0xfed0UL
+#define SMM_FROM_L2	0xfed8UL	/* AMD */
 #define SMM_CR4		0xff48UL
 #define SMM_CR0		0xff58UL
 
@@ -1135,6 +1136,24 @@ static void test_nested_state(uintptr_t arg)
 	vm_free(n.vm);
 }
 
+/* The VM's first rule comes while an L2 runs, whose L1 comes back without the bit. */
+static void test_pinned_before_exit(uintptr_t i)
+{
+	const struct bit *b = &bits[each[i]];
+	struct nested n;
+	uint64_t old;
+
+	nested_pinned(&n, SHAPE_FLAT, L1_LOSES_BITS, b, 0);
+	old = value_of(n.v, b->reg);
+	leave_l2_running(&n, b);
+	pin_by(n.id, RULE, b, KVM_VMI_DENY);
+	n.v->cpu->stop = 1;
+	expect_l2_done(&n, vcpu_continue(n.v));
+	expect_eq(vmi_log_violations(n.id), n.vendor == NESTED_INTEL);
+	expect_eq(value_of(n.v, b->reg) & b->mask, old & b->mask);
+	vm_free(n.vm);
+}
+
 /* Offsets in a VMCB, of what KVM has put into the save area of L1. */
 static uint64_t *host_saved(struct nested *n, uint32_t reg)
 {
@@ -1184,6 +1203,37 @@ static void test_smi_in_l2(uintptr_t arg)
 		/* The rest is as KVM has found it there. */
 		expect_eq(value_of(n.v, b->reg) & b->mask, action == KVM_VMI_ALLOW ? 0 : b->mask);
 	}
+	vm_free(n.vm);
+}
+
+/*
+ * AMD: SMRAM says that it was L1 which SMM was entered from, though it was an L2, so that RSM
+ * has L1 go on with what is there.  On Intel KVM knows better.
+ */
+static void test_rsm_forged(uintptr_t i)
+{
+	const struct bit *b = &bits[each[i]];
+	struct nested n;
+	struct run r;
+
+	nested_pinned(&n, SHAPE_FLAT, L1_OWN_EFER, b, KVM_VMI_DENY);
+	leave_l2_running(&n, NULL);
+	enter_smm(n.v);
+	*smm_saved(n.vm, b->reg) &= ~b->mask;
+	*(uint64_t *)vm_hva(n.vm, SMM_BASE + SMM_FROM_L2) = 0;
+	n.v->cpu->stop = 1;
+	/* As L1, the L2's program does not end. */
+	n.v->timeout_ms = 300;
+	r = vcpu_continue(n.v);
+	if (n.vendor == NESTED_INTEL) {
+		expect_l2_done(&n, r);
+		expect_eq(vmi_log_violations(n.id), 0);
+	} else {
+		expect(r.end != RUN_ERROR, "%s", run_text(&r));
+		expect_violation(n.id, 0, .rule = RULE, .verdict = KVM_VMI_DENY,
+				 .flags_clear = KVM_VMI_V_NESTED);
+	}
+	expect_eq(value_of(n.v, b->reg) & b->mask, b->mask);
 	vm_free(n.vm);
 }
 
@@ -1342,6 +1392,12 @@ static const struct test_case cases[] = {
 	{ "l1-efer-deny", test_l1_efer, KVM_VMI_DENY },
 	{ "l1-efer-allow", test_l1_efer, KVM_VMI_ALLOW },
 	{ "l1-efer-unpinned", test_l1_efer, 0 },
+	{ "cr0-pinned-before-exit", test_pinned_before_exit, 0 },
+	{ "cr4-pinned-before-exit", test_pinned_before_exit, 1 },
+	{ "efer-pinned-before-exit", test_pinned_before_exit, 2 },
+	{ "cr0-rsm-forged", test_rsm_forged, 0 },
+	{ "cr4-rsm-forged", test_rsm_forged, 1 },
+	{ "efer-rsm-forged", test_rsm_forged, 2 },
 	{ "cr0-nested-state", test_nested_state, EACH(0, true) },
 	{ "cr4-nested-state", test_nested_state, EACH(1, true) },
 	{ "cr4-nested-state-not", test_nested_state, EACH(1, false) },

@@ -279,8 +279,8 @@ enum kvm_vmi_fetches {
  * @clear: pinned bits that were clear, in long mode, when they were last looked at
  * @clear_since: since when, jiffies
  * @clear_told: and that has been told
- * @l1: L1's registers when it entered L2
- * @before_smm: the registers when SMM was entered; none set if they were L2's
+ * @pins_unserved: a request came while registers were not L1's
+ * @l1: L1's registers when it was left for L2 or SMM
  * @step: see struct kvm_vcpu_step
  * @regs: a snapshot that is asked for, under a lock of vmi/regs.c
  *
@@ -318,8 +318,8 @@ struct kvm_vcpu_vmi {
 	struct kvm_vmi_pins clear;
 	unsigned long clear_since;
 	bool clear_told;
+	bool pins_unserved;
 	struct kvm_vmi_pins l1;
-	struct kvm_vmi_pins before_smm;
 	struct kvm_vcpu_step step;
 	struct kvm_vmi_regs_request *regs;
 };

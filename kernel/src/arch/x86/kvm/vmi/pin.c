@@ -21,6 +21,9 @@
 /* For how long a pinned bit is clear before that is told, and how often vCPUs look. */
 #define KVM_VMI_CLEAR_TIME	HZ
 
+/* Rules may change while a program is asked; not for ever, before the guest has its #GP. */
+#define KVM_VMI_LOAD_TRIES	16
+
 /* Their numbers in violations. */
 static const u32 kvm_vmi_pinned_regs[KVM_VMI_NR_PINNED] = {
 	[KVM_VMI_PINNED_CR0] = KVM_VMI_REG_CR0,
@@ -183,6 +186,9 @@ static void kvm_vmi_look_for_clear(struct kvm_vcpu *vcpu)
  */
 void kvm_vmi_serve_pins(struct kvm_vcpu *vcpu)
 {
+	struct kvm_vcpu_vmi *state = &vcpu->arch.vmi;
+
+	state->pins_unserved = is_guest_mode(vcpu) || is_smm(vcpu);
 	if (is_guest_mode(vcpu))
 		return;
 	kvm_vmi_hold(vcpu);
@@ -208,9 +214,13 @@ static void kvm_vmi_find_pin(struct kvm_vmi *vmi, enum kvm_vmi_pinned i, u64 bit
 	rcu_read_lock();
 	xa_for_each(&layer->rules, id, e)
 		if (READ_ONCE(e->pins.reg[i]) & bits &&
-		    kvm_vmi_speaker_fill(&s, e, KVM_VMI_LAYER_DAEMON, KVM_VMI_ACTION_WRITE) &&
-		    kvm_vmi_stricter(&s, ret))
-			*ret = s;
+		    kvm_vmi_speaker_fill(&s, e, KVM_VMI_LAYER_DAEMON, KVM_VMI_ACTION_WRITE)) {
+			/* Nobody else is asked here: its default speaks. */
+			if (s.action == KVM_VMI_EXIT || s.action == KVM_VMI_HOLD)
+				s.action = s.dflt;
+			if (kvm_vmi_stricter(&s, ret))
+				*ret = s;
+		}
 	rcu_read_unlock();
 }
 
@@ -225,9 +235,10 @@ static u32 kvm_vmi_judge_load(struct kvm_vcpu *vcpu, enum kvm_vmi_pinned i, u64 
 	struct kvm_vmi_violation v;
 	struct kvm_vmi_speaker s;
 	bool asked = false;
+	unsigned int tries;
 	u32 verdict;
 
-	for (;;) {
+	for (tries = 0; tries < KVM_VMI_LOAD_TRIES; tries++) {
 		*ret_idx = srcu_read_lock(&vmi->store_srcu);
 		*ret_cleared = old & ~new & READ_ONCE(vmi->pins.reg[i]);
 		/* If rules have changed since, another may speak. */
@@ -249,6 +260,7 @@ static u32 kvm_vmi_judge_load(struct kvm_vcpu *vcpu, enum kvm_vmi_pinned i, u64 
 		if (verdict != KVM_VMI_ALLOW)
 			return verdict;
 	}
+	return KVM_VMI_DENY;
 }
 
 bool __kvm_vmi_refuses_load(struct kvm_vcpu *vcpu, u32 reg, u64 old, u64 new,
@@ -282,20 +294,24 @@ static void kvm_vmi_read_all_pinned(struct kvm_vcpu *vcpu, struct kvm_vmi_pins *
 		ret->reg[i] = kvm_vmi_read_pinned(vcpu, i);
 }
 
-void __kvm_vmi_enter_l2(struct kvm_vcpu *vcpu)
+/**
+ * kvm_vmi_leave_l1 - L1 is about to be left for L2 or SMM, its registers are still its own
+ * @vcpu: the vCPU, its own thread
+ *
+ * Whoever is left then, for whom, is the guest's to say: on AMD SMRAM has that.  So what L1
+ * had counts for both, and also if nothing is pinned yet.
+ */
+void kvm_vmi_leave_l1(struct kvm_vcpu *vcpu)
 {
 	kvm_vmi_read_all_pinned(vcpu, &vcpu->arch.vmi.l1);
 }
-EXPORT_SYMBOL_FOR_KVM_INTERNAL(__kvm_vmi_enter_l2);
+EXPORT_SYMBOL_FOR_KVM_INTERNAL(kvm_vmi_leave_l1);
 
-void __kvm_vmi_enter_smm(struct kvm_vcpu *vcpu)
+/* SMM is about to be entered, from L1 or from L2. */
+void kvm_vmi_enter_smm(struct kvm_vcpu *vcpu)
 {
-	struct kvm_vcpu_vmi *state = &vcpu->arch.vmi;
-
-	if (is_guest_mode(vcpu))
-		memset(&state->before_smm, 0, sizeof(state->before_smm));
-	else
-		kvm_vmi_read_all_pinned(vcpu, &state->before_smm);
+	if (!is_guest_mode(vcpu))
+		kvm_vmi_leave_l1(vcpu);
 }
 
 /* Set bits that have been cleared. */
@@ -354,11 +370,11 @@ void __kvm_vmi_end_load(struct kvm_vcpu *vcpu, enum kvm_vmi_load_all what)
 		return;
 
 	for (i = 0; i < KVM_VMI_NR_PINNED && what != KVM_VMI_LOAD_FORCED; i++)
-		kvm_vmi_check_loaded(vcpu, i, what == KVM_VMI_LOAD_L1 ?
-					      state->l1.reg[i] : state->before_smm.reg[i]);
+		kvm_vmi_check_loaded(vcpu, i, state->l1.reg[i]);
 
-	/* While L2 ran it could not be served. */
-	if (state->pin_seq != READ_ONCE(vcpu->kvm->arch.vmi->pin_seq))
+	/* While L2 ran, or SMM, it could not be served. */
+	if (state->pins_unserved ||
+	    state->pin_seq != READ_ONCE(vcpu->kvm->arch.vmi->pin_seq))
 		kvm_make_request(KVM_REQ_VMI_PINS, vcpu);
 }
 EXPORT_SYMBOL_FOR_KVM_INTERNAL(__kvm_vmi_end_load);

@@ -45,6 +45,8 @@ bool kvm_vmi_may_read(struct kvm_vcpu *vcpu, const struct kvm_page_fault *fault)
 int kvm_vmi_handle_read(struct kvm_vcpu *vcpu, void *insn, int insn_len)
 {
 	struct kvm_vcpu_vmi *state = &vcpu->arch.vmi;
+	/* Decoding fetches, which looks up another. */
+	struct kvm_vmi_speaker s = state->speaker;
 	struct kvm_vmi_violation v;
 
 	if (kvm_vmi_lets(vcpu->kvm->arch.vmi, gpa_to_gfn(state->gpa), KVM_VMI_RIGHT_READ) ||
@@ -59,9 +61,9 @@ int kvm_vmi_handle_read(struct kvm_vcpu *vcpu, void *insn, int insn_len)
 		v.flags |= KVM_VMI_V_GVA;
 	}
 	kvm_vmi_find_tag(vcpu, &v, false);
-	switch (kvm_vmi_raise(vcpu, &v, &state->speaker)) {
+	switch (kvm_vmi_raise(vcpu, &v, &s)) {
 	case KVM_VMI_ALLOW:
-		kvm_vmi_answer(vcpu, &state->speaker, KVM_VMI_READ, state->gpa,
+		kvm_vmi_answer(vcpu, &s, KVM_VMI_READ, state->gpa,
 			       kvm_vmi_subpages(offset_in_page(state->gpa), 1));
 		return kvm_vmi_emulate(vcpu, insn, insn_len);
 	case KVM_VMI_DENY:

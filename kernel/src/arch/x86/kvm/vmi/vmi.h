@@ -361,8 +361,8 @@ bool __kvm_vmi_emulated_exception(struct kvm_vcpu *vcpu, int *ret);
 bool __kvm_vmi_refuses_load(struct kvm_vcpu *vcpu, u32 reg, u64 old, u64 new,
 			    struct kvm_vmi_load *load);
 void __kvm_vmi_loaded(struct kvm_vcpu *vcpu, struct kvm_vmi_load *load);
-void __kvm_vmi_enter_l2(struct kvm_vcpu *vcpu);
-void __kvm_vmi_enter_smm(struct kvm_vcpu *vcpu);
+void kvm_vmi_leave_l1(struct kvm_vcpu *vcpu);
+void kvm_vmi_enter_smm(struct kvm_vcpu *vcpu);
 void __kvm_vmi_end_load(struct kvm_vcpu *vcpu, enum kvm_vmi_load_all what);
 void kvm_vmi_serve_pins(struct kvm_vcpu *vcpu);
 
@@ -391,24 +391,10 @@ static __always_inline void kvm_vmi_loaded(struct kvm_vcpu *vcpu, struct kvm_vmi
 		__kvm_vmi_loaded(vcpu, load);
 }
 
-/* L1 enters L2 by an instruction, its registers are still its own. */
-static __always_inline void kvm_vmi_enter_l2(struct kvm_vcpu *vcpu)
-{
-	if (kvm_vmi_active(vcpu->kvm))
-		__kvm_vmi_enter_l2(vcpu);
-}
-
 /* The VMM has loaded whatever L1 comes back with: what it had before no longer counts. */
 static inline void kvm_vmi_forget_l1(struct kvm_vcpu *vcpu)
 {
 	memset(&vcpu->arch.vmi.l1, 0, sizeof(vcpu->arch.vmi.l1));
-}
-
-/* SMM is about to be entered, from L1 or from L2. */
-static __always_inline void kvm_vmi_enter_smm(struct kvm_vcpu *vcpu)
-{
-	if (kvm_vmi_active(vcpu->kvm))
-		__kvm_vmi_enter_smm(vcpu);
 }
 
 /* All registers are about to be loaded at once, where no exception can be raised. */
@@ -756,7 +742,7 @@ static inline bool kvm_vmi_exited(struct kvm_vcpu *vcpu) { return false; }
 static inline void kvm_vmi_stop_step(struct kvm_vcpu *vcpu) {}
 static inline bool kvm_vmi_interrupt_step(struct kvm_vcpu *vcpu) { return true; }
 static inline void kvm_vmi_emulate_once(struct kvm_vcpu *vcpu) {}
-static inline void kvm_vmi_enter_l2(struct kvm_vcpu *vcpu) {}
+static inline void kvm_vmi_leave_l1(struct kvm_vcpu *vcpu) {}
 static inline void kvm_vmi_forget_l1(struct kvm_vcpu *vcpu) {}
 static inline void kvm_vmi_enter_smm(struct kvm_vcpu *vcpu) {}
 static inline unsigned long kvm_vmi_held_cr0(struct kvm_vcpu *vcpu) { return 0; }
