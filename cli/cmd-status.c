@@ -234,6 +234,12 @@ static enum merlon_exit run(char **operands)
 		e = get_vms(bus, operands[0], &vms);
 		if (e == MERLON_EXIT_OK)
 			e = get_rules(bus, vms);
+		/* Looking at the rules may have told merlond more. */
+		if (e == MERLON_EXIT_OK) {
+			json_object_put(degraded);
+			degraded = NULL;
+			e = get_degraded(bus, &degraded);
+		}
 		if (e != MERLON_EXIT_OK)
 			return e;
 	}

@@ -392,7 +392,7 @@ static void restarts(void)
 	fake("unpin 17 %u", id);
 	fake("fail set_pin 12 2");
 	run_merlon(&r, "status", "web-1", NULL);
-	ran(&r, 0, "  cpu  pin nothing -> deny", "where that fails, status does not say it does");
+	ran(&r, 3, "  cpu  pin nothing -> deny", "where that fails, status does not say it does");
 	run_merlon(&r, "status", "web-1", NULL);
 	ran(&r, 3, "degraded: vm-unprotected:17", "and that the VM is not protected as was asked");
 	run_merlon(&r, "status", "web-1", NULL);

@@ -51,7 +51,6 @@ static void violation_json(_unused_ void **state)
 			"\"bad-verdict\":false}");
 }
 
-/* An address that is not known must not look like address 0. */
 static void tag_is_there_if_known(_unused_ void **state)
 {
 	_cleanup_free_ char *without = NULL, *json = NULL, *line = NULL;
@@ -67,6 +66,7 @@ static void tag_is_there_if_known(_unused_ void **state)
 	assert_non_null(strstr(line, "gva 0xffffffff81e00080 tag 0x1234 by"));
 }
 
+/* An address that is not known must not look like address 0. */
 static void unknown_gva_is_left_out(_unused_ void **state)
 {
 	_cleanup_free_ char *json = NULL;
