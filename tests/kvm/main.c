@@ -47,6 +47,7 @@ static const struct test_suite *const suites[] = {
 	&suite_taskswitch,
 	&suite_lass,
 	&suite_pin,
+	&suite_pinnested,
 	&suite_lam,
 	NULL
 };
@@ -56,9 +57,10 @@ static char *const usual[] = {
 	"baseline", "write", "instructions", "verdict", "event", "walk", "unemulatable",
 	"step", "execute", "read", "learn", "kvmwrite", "nested", "hypervisor", "nestedwrite",
 	"survive", "map", "badinput", "reset", "admission", "observe", "hammer", "engine", "subpages",
-	"vmm", "layers", "address", "taskswitch", "pin", "differential",
+	"vmm", "layers", "address", "taskswitch", "pin", "pinnested", "differential",
 };
-static char *const usual_smp[] = { "baseline", "write", "step", "execute", "learn", "address", "pin" };
+static char *const usual_smp[] = { "baseline", "write", "step", "execute", "learn", "address", "pin",
+				   "pinnested" };
 static char *const usual_avx512[] = { "avx512", "step", "unemulatable" };
 static char *const usual_apicv[] = { "nestedwrite" };
 /* On a host that is told to have the CPU check sub-pages, but cannot; and on one that can. */

@@ -39,6 +39,7 @@ extern const struct test_suite suite_address;
 extern const struct test_suite suite_taskswitch;
 extern const struct test_suite suite_lass;
 extern const struct test_suite suite_pin;
+extern const struct test_suite suite_pinnested;
 extern const struct test_suite suite_lam;
 
 #endif /* KVM_TEST_SUITES_H */

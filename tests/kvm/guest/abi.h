@@ -168,7 +168,6 @@ enum guest_op {
 	/* control registers: ret0 = the value before, ret1 = afterwards */
 	OP_LOAD_CR0,		/* arg0 = value */
 	OP_LOAD_CR4,		/* arg0 = value */
-	OP_LOAD_CR4_FORCED,	/* the same; KVM is asked to emulate it, and must be told to */
 	OP_LMSW,		/* arg0 = value, of CR0's low 16 bits */
 	OP_TOGGLE_CR0,		/* flip the bits arg0, clear first, arg1 times or until stopped; ret0 =
 				 * how often they were clear then

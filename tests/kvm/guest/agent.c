@@ -89,7 +89,6 @@ static const guest_op_fn ops[OP_NR] = {
 	[OP_PROBE] = op_probe,
 	[OP_LOAD_CR0] = op_load_cr0,
 	[OP_LOAD_CR4] = op_load_cr4,
-	[OP_LOAD_CR4_FORCED] = op_load_cr4_forced,
 	[OP_LMSW] = op_lmsw,
 	[OP_TOGGLE_CR0] = op_toggle_cr0,
 	[OP_TOGGLE_CR4] = op_toggle_cr4,

@@ -3,30 +3,20 @@
 #include "guest.h"
 #include "l1.h"
 
-/* What makes a KVM that is told so emulate the next instruction: see kvm.force_emulation_prefix. */
-#define FORCED	"ud2; .ascii \"kvm\"; "
-
-#define LOAD_CR(n, prefix, value)						\
-	asm volatile(TRY(prefix "movq %[v], %%cr" #n) : : [v] "r"(value) : TRY_CLOBBERS)
+#define LOAD_CR(n, value)							\
+	asm volatile(TRY("movq %[v], %%cr" #n) : : [v] "r"(value) : TRY_CLOBBERS)
 
 void op_load_cr0(struct guest_cpu *cpu)
 {
 	cpu->ret[0] = READ_CR(0);
-	LOAD_CR(0, "", cpu->arg[0]);
+	LOAD_CR(0, cpu->arg[0]);
 	cpu->ret[1] = READ_CR(0);
 }
 
 void op_load_cr4(struct guest_cpu *cpu)
 {
 	cpu->ret[0] = READ_CR(4);
-	LOAD_CR(4, "", cpu->arg[0]);
-	cpu->ret[1] = READ_CR(4);
-}
-
-void op_load_cr4_forced(struct guest_cpu *cpu)
-{
-	cpu->ret[0] = READ_CR(4);
-	LOAD_CR(4, FORCED, cpu->arg[0]);
+	LOAD_CR(4, cpu->arg[0]);
 	cpu->ret[1] = READ_CR(4);
 }
 
@@ -44,10 +34,10 @@ void op_lmsw(struct guest_cpu *cpu)
 										\
 		for (i_ = 0; i_ < (cpu)->arg[1] && !(cpu)->stop; i_++) {	\
 			cr_ = READ_CR(n);					\
-			LOAD_CR(n, "", cr_ & ~bits_);				\
+			LOAD_CR(n, cr_ & ~bits_);				\
 			if (!(READ_CR(n) & bits_))				\
 				(cpu)->ret[0]++;				\
-			LOAD_CR(n, "", cr_ | bits_);				\
+			LOAD_CR(n, cr_ | bits_);				\
 			(cpu)->progress++;					\
 		}								\
 	} while (0)

@@ -148,7 +148,6 @@ DECLARE_OP(op_call_mem);
 DECLARE_OP(op_probe);
 DECLARE_OP(op_load_cr0);
 DECLARE_OP(op_load_cr4);
-DECLARE_OP(op_load_cr4_forced);
 DECLARE_OP(op_lmsw);
 DECLARE_OP(op_toggle_cr0);
 DECLARE_OP(op_toggle_cr4);
