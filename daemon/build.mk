@@ -47,13 +47,15 @@ $(BUILD)/merlond: $(BUILD)/daemon/main.o $(BUILD)/daemon/kernel-bpf.o $(DAEMON_L
 	$(call quiet,LD,$@)
 	$(Q)$(CC) $(LDFLAGS) -pie -Wl,-z,relro,-z,now -o $@ $^ $(LIBBPF_LIBS) $(DAEMON_LIBS)
 
-$(BUILD)/merlond-fake: $(BUILD)/daemon/main.o $(BUILD)/daemon/kernel-fake.o $(BUILD)/daemon/kernel-fake-model.o $(DAEMON_LIB) \
+# The played kernel
+KERNEL_FAKE := kernel-fake.o kernel-fake-command.o kernel-fake-model.o
+
+$(BUILD)/merlond-fake: $(addprefix $(BUILD)/daemon/,main.o $(KERNEL_FAKE)) $(DAEMON_LIB) \
 		       $(MERLON_COMMON_LIB)
 	$(call quiet,LD,$@)
 	$(Q)$(CC) $(LDFLAGS) -pie -o $@ $^ $(DAEMON_LIBS)
 
-$(BUILD)/asan/merlond-fake: $(BUILD)/asan/daemon/main.o $(BUILD)/asan/daemon/kernel-fake.o \
-			    $(BUILD)/asan/daemon/kernel-fake-model.o \
+$(BUILD)/asan/merlond-fake: $(addprefix $(BUILD)/asan/daemon/,main.o $(KERNEL_FAKE)) \
 			    $(BUILD)/asan/libmerlond.a
 	$(call quiet,LD,$@)
 	$(Q)$(CC) $(LDFLAGS) $(DAEMON_ASAN) -o $@ $^ $(DAEMON_LIBS)

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The played kernel: what its calls (kernel-fake.c) and its commands share. */
+#ifndef MERLON_KERNEL_FAKE_H
+#define MERLON_KERNEL_FAKE_H
+
+#include <stdio.h>
+
+#include "kernel-fake-model.h"
+#include "kernel.h"
+
+union any_record {
+	struct merlon_record head;
+	struct merlon_vm_record vm;
+	struct merlon_notice_record notice;
+	struct merlon_violation_record violation;
+};
+
+struct queue {
+	int fd;
+	union any_record *records;
+	size_t first, n, room;
+};
+
+struct fault {
+	char operation[32];
+	int error;
+	unsigned int n;
+};
+
+struct fake {
+	struct kernel base;
+	struct fake_model model;
+	struct queue queues[KERNEL_NR_RINGS];
+	struct fault faults[8];
+	uint64_t control_lost;
+	void (*on_record)(const struct merlon_record *record, void *userdata);
+	void *userdata;
+	sd_event_source *listener;
+	char state_path[4096];
+};
+
+/* kernel-fake.c: a record for the rings; what has no room there is counted. */
+void fake_push_vm(struct fake *f, const struct fake_vm *vm, uint16_t kind);
+void fake_push_notice(struct fake *f, const struct fake_vm *vm, uint16_t kind, uint32_t detail);
+/* What any violation has is filled in. */
+void fake_push_violation(struct fake *f, struct fake_vm *vm, const struct kvm_vmi_violation *v,
+			 uint32_t verdict);
+void fake_push_access(struct fake *f, struct fake_vm *vm, uint64_t gpa, uint32_t rule,
+		      uint32_t kind, uint32_t verdict);
+
+/* Into the file that a restart is to find. */
+void fake_persist(struct fake *f);
+
+/**
+ * fake_command() - carry out one command (kernel-fake.c lists them)
+ * @line: it is cut into words
+ * @out: gets the answer
+ *
+ * Return: 0 or a negative errno; -ESRCH if there is no such VM, or no such command of one.
+ */
+int fake_command(struct fake *f, char *line, FILE *out);
+
+#endif
