@@ -52,6 +52,7 @@ trap finish EXIT
 background=
 cmdline=
 cpu=host
+image=/lab/guest
 
 # until_true SECONDS COMMAND...: whether it came true in time. Each try costs; where a
 # line of a file tells, use await.
@@ -118,7 +119,7 @@ merlond_kill()
 }
 
 # qemu_start NAME MACHINE [OPTION...]: with its console in $logs/NAME, and $cmdline more for Linux;
-# $cpu is the model
+# $cpu is the model, $image the folder of its kernel and its initramfs
 qemu_start()
 {
 	guest=$1
@@ -131,7 +132,7 @@ qemu_start()
 	exec 3<>"/tmp/$guest.in"
 	qemu-system-x86_64 -name "$guest" -M "$machine" -accel kvm -cpu "$cpu" -m 128 \
 		-nodefaults -no-user-config -display none -serial stdio "$@" \
-		-kernel /lab/guest/bzImage -initrd /lab/guest/initramfs.cpio \
+		-kernel $image/bzImage -initrd $image/initramfs.cpio \
 		-append "console=ttyS0 loglevel=4 $cmdline" \
 		<&3 >>"$logs/$guest" 2>"$logs/$guest.qemu" &
 	qemu_pid=$!

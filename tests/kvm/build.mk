@@ -56,7 +56,7 @@ KVM_SELFTEST := $(KVM_TEST_DIR)/spp_test
 CHECK_kvm += $(KVM_SELFTEST)
 
 $(KVM_SELFTEST): FORCE
-	$(Q)tests/kvm/build-selftest.sh $@
+	$(Q)tests/build-selftest.sh lab kvm x86/spp_test $@
 
 kvm-test: $(KVM_TEST) $(KVM_SMP_TEST) $(KVM_SPP_TEST) $(KVM_NOSPP_TESTS) $(KVM_EXECUTE_TESTS) $(KVM_LINEAR_TESTS) \
 	  $(KVM_APICV_TEST) $(KVM_AVX512_TEST)
