@@ -60,10 +60,17 @@ _merlon()
 		;;
 	--write | --read) words=deny ;;
 	--execute) words='none user kernel both' ;;
-	--action) words='deny allow skip kill exit' ;;
+	--action)
+		words='deny allow skip kill'
+		# What is of memory only
+		[[ $verb == pin ]] || words+=' exit'
+		;;
 	--default) words='deny allow kill' ;;
 	--on-reset) words='disarm keep kill' ;;
-	--mode) words='enforce monitor learn' ;;
+	--mode)
+		words='enforce monitor'
+		[[ $verb == pin ]] || words+=' learn'
+		;;
 	--cr0) words=wp ;;
 	--cr4) words='smep smap umip cet lass' ;;
 	--efer) words=nx ;;

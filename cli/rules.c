@@ -31,12 +31,42 @@ static char *name_option(const char *path)
 }
 
 /*
+ * What a message calls "key": "value" are options here: --key=value.  A value that the user
+ * gave is not spoken of so: its quotes are escaped.  NULL: memory.
+ */
+static char *name_options(const char *message)
+{
+	char key[32], value[32], *s = NULL;
+	size_t size;
+	FILE *f = open_memstream(&s, &size);
+
+	if (!f)
+		return NULL;
+	while (*message) {
+		int n = 0;
+
+		if (sscanf(message, "\"%31[a-z-]\": \"%31[a-z-]\"%n", key, value, &n) == 2 && n) {
+			fprintf(f, "--%s=%s", key, value);
+			message += n;
+		} else {
+			fputc(*message++, f);
+		}
+	}
+	if (fclose(f) != 0) {
+		free(s);
+		return NULL;
+	}
+	return s;
+}
+
+/*
  * "<text>:1:20: /rules/0/gpa: expected" becomes "FILE:1:20: /rules/0/gpa: expected"
  * or "--gpa: expected".  Any other message stays.  NULL: memory.
  */
 static char *translate(const char *message, const char *file)
 {
 	const char *rest = startswith(message, MERLON_TEXT_LABEL ":"), *path;
+	_cleanup_free_ char *of_option = NULL;
 	char *s;
 
 	if (!rest)
@@ -44,7 +74,8 @@ static char *translate(const char *message, const char *file)
 	if (file)
 		return asprintf(&s, "%s:%s", file, rest) < 0 ? NULL : s;
 	path = strstr(rest, ": ");
-	return name_option(path ? path + 2 : rest);
+	of_option = name_option(path ? path + 2 : rest);
+	return of_option ? name_options(of_option) : NULL;
 }
 
 static enum merlon_exit report(const sd_bus_error *error, const char *file)

@@ -12,6 +12,10 @@
 
 int learn_check(const struct manager *m, const struct rule *rule, sd_bus_error *reterr)
 {
+	if (rule_pins(rule))
+		return bus_fault(reterr, MERLON_E_INVALID_RULE,
+				 "Rule '%s' cannot learn: it pins bits of registers, and only a "
+				 "rule of execute learns", rule->name);
 	if (!rule_can_learn(rule))
 		return bus_fault(reterr, MERLON_E_INVALID_RULE,
 				 "Rule '%s' cannot learn: expected a rule of execute 'user' that "

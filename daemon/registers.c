@@ -136,7 +136,7 @@ int registers_check_efi(struct schema_text *p, const char *path, struct json_obj
 	}
 	snprintf(sub, sizeof(sub), "%s/" REGISTERS_EFI_KEY, path);
 	return schema_fail_expected(p, sub,
-				    "no such key but in a rule that pins \"lass\" (no other bit "
+				    "no such word but in a rule that pins \"lass\" (no other bit "
 				    "is cleared around calls of EFI's runtime services)");
 }
 

@@ -341,6 +341,11 @@ static int parse_rule(struct schema_text *p, const char *path, struct json_objec
 	d.rule.on_reset = (enum kvm_vmi_on_reset)d.on_reset;
 	d.rule.monitor = policy->mode == MONITOR;
 	d.rule.learn = policy->mode == LEARN;
+	if (d.rule.learn && d.pin)
+		return schema_fail(p, "/mode", -EINVAL,
+				   "expected \"enforce\" or \"monitor\" for rule '%s', which pins "
+				   "bits of registers, got \"learn\": only a rule of execute learns",
+				   d.rule.name);
 	if (d.rule.learn && !rule_can_learn(&d.rule))
 		return schema_fail(
 			p, path, -EINVAL,

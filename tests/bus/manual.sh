@@ -63,6 +63,14 @@ offered pin vm --cr | grep -qx -e --cr4=
 ok $? "completion offers registers"
 offered pin vm --cr4 = sma | grep -qx smap
 ok $? "completion offers their bits"
+for verb in protect pin; do
+	offered $verb vm --action = | grep -qx skip && offered $verb vm --mode = | grep -qx monitor
+	ok $? "completion offers verdicts and modes for $verb"
+done
+offered protect vm --action = ex | grep -qx exit && offered protect vm --mode = le | grep -qx learn
+ok $? "of memory also exit and learn"
+[ -z "$(offered pin vm --action = ex)$(offered pin vm --mode = le)" ]
+ok $? "which pin does not take"
 offered engine vm ha | grep -qx hardware
 ok $? "completion offers engines"
 

@@ -210,7 +210,7 @@ static void protect_by_file(void)
 	ran(&r, 2, "", "what cannot be read cannot be written");
 	run_merlon(&r, "protect", WEB, "--name=hidden", "--gpa=0x3000", "--length=4K",
 		   "--read=deny", "--execute=none", NULL);
-	ran(&r, 2, "merlon: expected \"write\": \"deny\" beside \"read\": \"deny\"",
+	ran(&r, 2, "merlon: expected --write=deny beside --read=deny",
 	    "nor where nobody executes it");
 	run_merlon(&r, "protect", WEB, "--name=x", "--gpa=0x3080", "--length=4K", "--execute=none",
 		   NULL);

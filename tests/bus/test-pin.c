@@ -127,7 +127,8 @@ static void modes(void)
 	ok(startswith(fake("load 17 cr4 0x100000 0"), "ok denied "),
 	   "it denies: what it pins has stayed");
 	run_merlon(&r, "mode", "web-1", "look", "learn", NULL);
-	ran(&r, 2, "cannot learn", "a rule that pins cannot learn: 2");
+	ran(&r, 2, "cannot learn: it pins bits of registers, and only a rule of execute learns",
+	    "a rule that pins cannot learn: 2");
 	fake("reset 17");
 	ok(startswith(fake("load 17 cr4 0x100000 0"), "ok allowed"), "a reset disarms it");
 	ok(eventually(status_has, "disarmed"), "status says so");
@@ -219,10 +220,15 @@ static void refused(void)
 	ran(&r, 5, "web-2", "no such VM: 5");
 
 	run_merlon(&r, "pin", "web-1", "--cr4=smep,lass", NULL);
-	ran(&r, 2, "merlon: --cr4: expected \"efi-runtime\": \"no\" beside \"lass\", got none: "
+	ran(&r, 2, "merlon: --cr4: expected --efi-runtime=no beside \"lass\", got none: "
 		   "Linux clears CR4.LASS", "LASS alone is refused, and why: 2");
+	ok(!strstr(r.err, "\": \""), "in the words of options") || (note("%s", r.err), true);
+	run_merlon(&r, "pin", "web-1", "--cr0=wp", "--mode=learn", NULL);
+	ran(&r, 2, "merlon: --mode: expected \"enforce\" or \"monitor\" for rule 'cpu-protections', "
+		   "which pins bits of registers, got \"learn\": only a rule of execute learns",
+	    "bits are not learned: 2");
 	run_merlon(&r, "pin", "web-1", "--cr4=smep", "--efi-runtime=no", NULL);
-	ran(&r, 2, "--efi-runtime: expected no such key but in a rule that pins \"lass\"",
+	ran(&r, 2, "--efi-runtime: expected no such word but in a rule that pins \"lass\"",
 	    "what only LASS needs is refused without it: 2");
 	run_merlon(&r, "pin", "web-1", "--cr4=lass", "--efi-runtime=yes", NULL);
 	ran(&r, 2, "--efi-runtime: expected \"no\", got \"yes\"", "another word: 2");

@@ -596,10 +596,10 @@ static void pins_lass(_unused_ void **state)
 	refuses("{\"name\":\"r\",\"pin\":{\"cr4\":[\"lass\"]},\"efi-runtime\":false}",
 		"f:1:50: /efi-runtime: expected a string, got false");
 	refuses("{\"name\":\"r\",\"pin\":{\"cr4\":[\"smep\"]},\"efi-runtime\":\"no\"}",
-		"f:1:50: /efi-runtime: expected no such key but in a rule that pins \"lass\" (no "
+		"f:1:50: /efi-runtime: expected no such word but in a rule that pins \"lass\" (no "
 		"other bit is cleared around calls of EFI's runtime services), got \"no\"");
 	refuses("{" GOOD ",\"efi-runtime\":\"no\"}",
-		"f:1:71: /efi-runtime: expected no such key but in a rule that pins \"lass\" (no "
+		"f:1:71: /efi-runtime: expected no such word but in a rule that pins \"lass\" (no "
 		"other bit is cleared around calls of EFI's runtime services), got \"no\"");
 }
 
@@ -667,8 +667,8 @@ static void pins_wrongly(_unused_ void **state)
 		"f:1:43: /action: expected another action beside \"pin\" (VMMs are asked about "
 		"memory only), got \"exit\"");
 	refuses("{\"mode\":\"learn\",\"rules\":[" CR4("\"smep\"") "]}",
-		"f:1:26: /rules/0: expected \"execute\": \"user\" and no \"write\": \"deny\" in "
-		"mode \"learn\"");
+		"f:1:9: /mode: expected \"enforce\" or \"monitor\" for rule 'r', which pins bits of "
+		"registers, got \"learn\": only a rule of execute learns");
 	not_supported("{\"name\":\"r\",\"pin\":{\"cr0\":[\"wp\"]},\"action\":\"hold\"}",
 		      "f:1:43: /action: \"hold\" is not supported here yet");
 	/* A neighbour of another kind goes with it; a wrong one not even then. */
