@@ -110,6 +110,32 @@ static void print_degraded(struct json_object *degraded)
 	}
 }
 
+/* Bits that the rule is about, and that are not kept set. */
+static void print_unset(struct json_object *rule)
+{
+	struct json_object *missing, *clear = json_get_array(rule, MERLON_LEFT_CLEAR);
+
+	if (json_object_object_get_ex(rule, MERLON_NOT_PINNED, &missing) &&
+	    json_object_is_type(missing, json_type_object)) {
+		say("    ");
+		say_in(SHADE_BAD, "not pinned");
+		say(": ");
+		say_registers(missing);
+		say("\n");
+	}
+	for (size_t i = 0; clear && i < json_object_array_length(clear); i++) {
+		struct json_object *o = json_object_array_get_idx(clear, i);
+
+		if (!json_object_is_type(o, json_type_object))
+			continue;
+		say("    ");
+		say_in(SHADE_BAD, "left clear");
+		say(" on cpu %" PRIu64 ": ", json_get_u64(o, "vcpu", 0));
+		say_registers(o);
+		say("\n");
+	}
+}
+
 static void print_rule(struct json_object *rule)
 {
 	const char *name = json_get_string(rule, "name", "");
@@ -153,6 +179,7 @@ static void print_rule(struct json_object *rule)
 	/* What a guest can aim at its memory from a device gets through: never silent. */
 	if (enforces && device)
 		say("    device writes: %s\n", device);
+	print_unset(rule);
 }
 
 static void print_vm(struct json_object *vm)

@@ -3,7 +3,7 @@
 #include "denied.h"
 #include "format.h"
 
-static void say_words(struct json_object *words)
+void say_words(struct json_object *words)
 {
 	if (!json_object_is_type(words, json_type_array))
 		return;
@@ -11,18 +11,27 @@ static void say_words(struct json_object *words)
 		say(" %s", json_object_get_string(json_object_array_get_idx(words, i)) ?: "?");
 }
 
+void say_registers(struct json_object *registers)
+{
+	const char *separator = "";
+
+	json_object_object_foreach(registers, reg, bits) {
+		/* Who has left them clear stands beside the registers. */
+		if (!json_object_is_type(bits, json_type_array))
+			continue;
+		say("%s%s", separator, reg);
+		say_words(bits);
+		separator = ", ";
+	}
+}
+
 /* "pin cr0 wp, cr4 smep smap" */
 static void say_pins(struct json_object *pin)
 {
-	const char *separator = "pin";
-
-	json_object_object_foreach(pin, reg, bits) {
-		say("%s %s", separator, reg);
-		say_words(bits);
-		separator = ",";
-	}
+	say("pin ");
 	if (json_object_object_length(pin) == 0)
-		say("pin nothing");
+		say("nothing");
+	say_registers(pin);
 }
 
 void say_denied(struct json_object *rule)

@@ -11,4 +11,10 @@
  */
 void say_denied(struct json_object *rule);
 
+/* " smep smap" of an array of words, nothing of anything else. */
+void say_words(struct json_object *words);
+
+/* "cr0 wp, cr4 smep smap" of an object with an array for each register. */
+void say_registers(struct json_object *registers);
+
 #endif

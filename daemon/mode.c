@@ -85,11 +85,9 @@ int mode_set(struct manager *m, struct vm *vm, const char *name, const char *wor
 				 "This kernel (interface %u) cannot change a rule's mode: drop it "
 				 "and set it anew", m->caps.abi);
 	/* Whether it is still ours. */
-	r = ruleset_reconcile(m, vm);
+	r = ruleset_refresh(m, vm);
 	if (r < 0)
 		return bus_fault_errno(reterr, r, "Reading the rules");
-	if (r > 0)
-		(void)manager_save(m);
 	rule = ruleset_find(vm, name);
 	if (!rule || rule->orphan)
 		return bus_fault(reterr, MERLON_E_NO_SUCH_RULE, "VM #%llu has no such rule",

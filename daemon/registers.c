@@ -140,33 +140,51 @@ int registers_check_efi(struct schema_text *p, const char *path, struct json_obj
 				    "is cleared around calls of EFI's runtime services)");
 }
 
-int registers_to_json(struct json_object *o, const uint64_t bits[static MERLON_REGISTER_MAX])
+const char *registers_words(enum merlon_register reg, uint64_t bits,
+			    char ret[static REGISTERS_WORDS_MAX])
+{
+	unsigned long long bit;
+	const char *word;
+	size_t len = 0;
+
+	ret[0] = 0;
+	for (unsigned int i = 0; (word = merlon_pin_name(reg, i, &bit)); i++)
+		if (bits & bit && len < REGISTERS_WORDS_MAX)
+			len += (size_t)snprintf(ret + len, REGISTERS_WORDS_MAX - len, "%s%s",
+						len ? " " : "", word);
+	return ret;
+}
+
+static int add_register(struct json_object *o, enum merlon_register reg, uint64_t bits)
+{
+	_cleanup_json_ struct json_object *array = json_object_new_array();
+	unsigned long long bit;
+	const char *word;
+	int r = array ? 0 : -ENOMEM;
+
+	for (unsigned int j = 0; r >= 0 && (word = merlon_pin_name(reg, j, &bit)); j++)
+		if (bits & bit)
+			r = json_append(array, json_object_new_string(word));
+	return r < 0 ? r : json_add(o, merlon_register_name(reg), TAKE_PTR(array));
+}
+
+int registers_add_words(struct json_object *o, const uint64_t bits[static MERLON_REGISTER_MAX])
+{
+	int r = 0;
+
+	for (int i = 0; r >= 0 && i < MERLON_REGISTER_MAX; i++)
+		if (bits[i])
+			r = add_register(o, (enum merlon_register)i, bits[i]);
+	return r;
+}
+
+int registers_to_json(struct json_object *o, const char *key,
+		      const uint64_t bits[static MERLON_REGISTER_MAX])
 {
 	_cleanup_json_ struct json_object *pin = json_object_new_object();
+	int r = pin ? registers_add_words(pin, bits) : -ENOMEM;
 
-	if (!pin)
-		return -ENOMEM;
-	for (int i = 0; i < MERLON_REGISTER_MAX; i++) {
-		enum merlon_register reg = (enum merlon_register)i;
-		_cleanup_json_ struct json_object *array = NULL;
-		unsigned long long bit;
-		const char *word;
-		int r = 0;
-
-		if (!bits[i])
-			continue;
-		array = json_object_new_array();
-		if (!array)
-			return -ENOMEM;
-		for (unsigned int j = 0; r >= 0 && (word = merlon_pin_name(reg, j, &bit)); j++)
-			if (bits[i] & bit)
-				r = json_append(array, json_object_new_string(word));
-		if (r >= 0)
-			r = json_add(pin, merlon_register_name(reg), TAKE_PTR(array));
-		if (r < 0)
-			return r;
-	}
-	if (json_object_object_length(pin) == 0)
-		return 0;
-	return json_add(o, REGISTERS_KEY, TAKE_PTR(pin));
+	if (r < 0 || json_object_object_length(pin) == 0)
+		return r;
+	return json_add(o, key, TAKE_PTR(pin));
 }

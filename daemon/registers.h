@@ -49,7 +49,18 @@ int registers_read(struct schema_text *p, const char *path, struct json_object *
 int registers_check_efi(struct schema_text *p, const char *path, struct json_object *o,
 			const uint64_t bits[static MERLON_REGISTER_MAX], bool no_efi);
 
-/* Adds "pin" to an object, unless there are no bits.  0 or -ENOMEM. */
-int registers_to_json(struct json_object *o, const uint64_t bits[static MERLON_REGISTER_MAX]);
+/* Room for the words of all bits of a register. */
+#define REGISTERS_WORDS_MAX	64
+
+/* "smep smap", in @ret; bits without a word are left out. */
+const char *registers_words(enum merlon_register reg, uint64_t bits,
+			    char ret[static REGISTERS_WORDS_MAX]);
+
+/* Adds bits to an object under a key as "pin" has them, unless there are none.  0 or -ENOMEM. */
+int registers_to_json(struct json_object *o, const char *key,
+		      const uint64_t bits[static MERLON_REGISTER_MAX]);
+
+/* The same as members of the object itself. */
+int registers_add_words(struct json_object *o, const uint64_t bits[static MERLON_REGISTER_MAX]);
 
 #endif

@@ -572,7 +572,8 @@ int rule_to_json(const struct rule *rule, char **ret)
 	_cleanup_json_ struct json_object *o = json_object_new_object();
 
 	if (!o || json_add_string(o, "name", rule->name) < 0 ||
-	    (rule_pins(rule) ? registers_to_json(o, rule->pin) : memory_to_json(o, rule)) < 0 ||
+	    (rule_pins(rule) ? registers_to_json(o, REGISTERS_KEY, rule->pin) :
+			       memory_to_json(o, rule)) < 0 ||
 	    (rule->no_efi && json_add_string(o, REGISTERS_EFI_KEY, "no") < 0) ||
 	    json_add_string(o, "action", merlon_verdict_name(rule->action)) < 0 ||
 	    json_add_string(o, "default", merlon_verdict_name(rule->dflt)) < 0 ||

@@ -207,13 +207,10 @@ static int describe_memory(struct json_object *o, const struct vm_rule *r,
 	return e;
 }
 
-/* What is pinned, if only in part: an empty object where the kernel has lost it all. */
 static int describe_registers(struct json_object *o, const struct vm_rule *r)
 {
-	int e = registers_to_json(o, r->pinned);
+	int e = pinning_to_json(o, r);
 
-	if (e >= 0 && !json_object_object_get_ex(o, REGISTERS_KEY, NULL))
-		e = json_add(o, REGISTERS_KEY, json_object_new_object());
 	if (e >= 0 && r->rule.no_efi)
 		e = json_add_string(o, REGISTERS_EFI_KEY, "no");
 	return e;
@@ -530,11 +527,9 @@ int ruleset_unprotect(struct manager *m, struct vm *vm, const char *name, bool d
 		r = json_append(names, json_object_new_string(rule_label(rule, buf)));
 	} else {
 		/* Orphans that are not listed yet are dropped too, and so are they reported. */
-		r = ruleset_reconcile(m, vm);
+		r = ruleset_refresh(m, vm);
 		if (r < 0)
 			return bus_fault_errno(reterr, r, "Listing rules");
-		if (r > 0)
-			(void)manager_save(m);
 		r = ruleset_names(vm, &names);
 	}
 	if (r < 0)
@@ -598,11 +593,9 @@ int ruleset_list(struct manager *m, struct vm *vm, char **ret, sd_bus_error *ret
 	int r;
 
 	(void)inventory_refresh(m, vm);
-	r = ruleset_reconcile(m, vm);
+	r = ruleset_refresh(m, vm);
 	if (r < 0)
 		return bus_fault_errno(reterr, r, "Listing rules");
-	if (r > 0)
-		(void)manager_save(m);
 
 	array = json_object_new_array();
 	if (!array)
@@ -675,4 +668,15 @@ int ruleset_reconcile(struct manager *m, struct vm *vm)
 	}
 	vm->info.rules = (uint32_t)vm->n_rules;
 	return changed;
+}
+
+int ruleset_refresh(struct manager *m, struct vm *vm)
+{
+	int r = ruleset_reconcile(m, vm);
+
+	if (r > 0)
+		(void)manager_save(m);
+	/* What was found out on the way counts, too. */
+	manager_notify_status(m);
+	return r < 0 ? r : 0;
 }

@@ -88,4 +88,10 @@ int ruleset_list(struct manager *m, struct vm *vm, char **ret, sd_bus_error *ret
  */
 int ruleset_reconcile(struct manager *m, struct vm *vm);
 
+/*
+ * The same for one VM that somebody asks about: what has changed is saved, and told in
+ * STATUS=.  0 or a negative errno of the kernel.
+ */
+int ruleset_refresh(struct manager *m, struct vm *vm);
+
 #endif

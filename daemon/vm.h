@@ -21,6 +21,8 @@
  * @orphan: the kernel has it and merlond does not know it
  * @info: as the kernel last told
  * @pinned: as @rule.pin, as the kernel last told
+ * @pin_read, @pin_set: what came of asking for @pinned, and of setting it again, last time:
+ *	0 or a negative errno; only a change of these is logged
  */
 struct vm_rule {
 	uint32_t id;
@@ -28,6 +30,8 @@ struct vm_rule {
 	struct rule rule;
 	struct kvm_vmi_rule_info info;
 	uint64_t pinned[MERLON_REGISTER_MAX];
+	int pin_read;
+	int pin_set;
 };
 
 /* A rule that was dropped, for events that were on their way. */

@@ -306,6 +306,10 @@ enum merlon_register {
 #define MERLON_MODE_MONITOR		"monitor"
 #define MERLON_MODE_LEARN		"learn"
 
+/* Bits that a rule pins: those that the kernel does not pin; those that CPUs have not set. */
+#define MERLON_NOT_PINNED		"not-pinned"
+#define MERLON_LEFT_CLEAR		"left-clear"
+
 /* What every enforcing rule says of itself, and status prints. */
 #define MERLON_DEVICE_WRITES		"device-writes"
 #define MERLON_NOT_ENFORCED		"not enforced"

@@ -4,6 +4,8 @@
  * over merlond's death, refused where they are wrong or the kernel cannot.
  */
 #include <signal.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "harness.h"
@@ -370,6 +372,96 @@ static unsigned int rule_id(void)
 	return id;
 }
 
+/* How often merlond has logged this. */
+static unsigned int logged(const char *text)
+{
+	_cleanup_free_ char *log = harness_log();
+	unsigned int n = 0;
+
+	for (const char *p = log; p && (p = strstr(p, text)); p++)
+		n++;
+	return n;
+}
+
+/* Where the kernel refuses: said once, in status as long as it is so. */
+static void not_set_again(unsigned int id)
+{
+	static const char failed[] = "does not pin what it is to, and cannot be set again",
+			  done[] = "did not pin what it is to; it has been set again",
+			  unknown[] = "what rule", known[] = "is known again";
+	unsigned int before = logged(done);
+
+	fake("unpin 17 %u", id);
+	fake("fail set_pin 12 3");
+	run_merlon(&r, "status", "web-1", NULL);
+	ran(&r, 3, "  cpu  pin nothing -> deny", "where that fails, status does not say it does");
+	ok(strstr(r.out, "    not pinned: cr0 wp, cr4 smap lass\n"),
+	   "but what is asked for") || (note("%s", r.out), true);
+	run_merlon(&r, "status", "web-1", NULL);
+	ran(&r, 3, "degraded: vm-unprotected:17", "and that the VM is not protected as was asked");
+	run_merlon(&r, "status", "web-1", "--json", NULL);
+	ran(&r, 3, "\"pin\":{},\"not-pinned\":{\"cr0\":[\"wp\"],\"cr4\":[\"smap\",\"lass\"]},",
+	    "so does its JSON");
+	ok(logged(failed) == 1, "three failures are logged once: %u", logged(failed));
+	fake("fail set_pin 95 1");
+	run_merlon(&r, "status", "web-1", NULL);
+	run_merlon(&r, "status", "web-1", NULL);
+	ok(logged(failed) == 2, "another failure is, too: %u", logged(failed));
+	ok(strstr(r.out, "  cpu  pin cr0 wp, cr4 smap lass -> deny"), "it is tried again") ||
+		(note("%s", r.out), true);
+	run_merlon(&r, "status", "web-1", NULL);
+	ran(&r, 0, "  cpu  pin cr0 wp, cr4 smap lass -> deny", "until all is well");
+	ok(!strstr(r.out, "not pinned") && logged(done) == before + 1, "which is said, too") ||
+		(note("%s", r.out), true);
+
+	fake("fail get_pin 12 2");
+	run_merlon(&r, "status", "web-1", NULL);
+	run_merlon(&r, "status", "web-1", NULL);
+	ran(&r, 0, "  cpu  pin cr0 wp, cr4 smap lass -> deny", "what is not known stays as it was");
+	run_merlon(&r, "status", "web-1", NULL);
+	ok(logged(unknown) == 2 && logged(known) == 1, "which is logged once, and its end: %u, %u",
+	   logged(unknown), logged(known));
+}
+
+static bool status_is(int fd, const char *text)
+{
+	char message[1024], last[1024] = "";
+	ssize_t n;
+
+	while ((n = recv(fd, message, sizeof(message) - 1, MSG_DONTWAIT)) > 0) {
+		message[n] = 0;
+		if (strstr(message, "STATUS="))
+			strcpy(last, message);
+	}
+	return strstr(last, text) || (note("%s", last), false);
+}
+
+/* What 'systemctl status' shows. */
+static void service_status(void)
+{
+	_cleanup_close_ int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	struct sockaddr_un sa = { .sun_family = AF_UNIX };
+	unsigned int id;
+
+	snprintf(sa.sun_path, sizeof(sa.sun_path), "%s/notify", harness_dir());
+	ok(bind(fd, (struct sockaddr *)&sa, sizeof(sa)) == 0, "a service manager");
+	run_merlon(&r, "pin", "web-1", "--cr0=wp", "--name=cpu", NULL);
+	id = rule_id();
+	setenv("NOTIFY_SOCKET", sa.sun_path, 1);
+	restart();
+	unsetenv("NOTIFY_SOCKET");
+	run_merlon(&r, "list", NULL);
+	ok(status_is(fd, "STATUS=1 VMs, 1 rules."), "is told what there is");
+	fake("unpin 17 %u", id);
+	fake("fail set_pin 12");
+	run_merlon(&r, "status", NULL);
+	ok(status_is(fd, "Degraded: vm-unprotected:17"), "and what was found out by the way");
+	run_merlon(&r, "mode", "web-1", "cpu", "monitor", "--dry-run", NULL);
+	ok(status_is(fd, "STATUS=1 VMs, 1 rules."), "and its end");
+	unprotect_all();
+	restart();
+}
+
 static void restarts(void)
 {
 	_cleanup_free_ char *log = NULL;
@@ -394,18 +486,9 @@ static void restarts(void)
 	restart();
 	ok(pins(id, "ok 0x10000 0x8200000 0"), "does when merlond is back");
 	log = harness_log();
-	ok(strstr(log, "does not pin what it is to"), "which says so") || (note("%s", log), true);
-	fake("unpin 17 %u", id);
-	fake("fail set_pin 12 2");
-	run_merlon(&r, "status", "web-1", NULL);
-	ran(&r, 3, "  cpu  pin nothing -> deny", "where that fails, status does not say it does");
-	run_merlon(&r, "status", "web-1", NULL);
-	ran(&r, 3, "degraded: vm-unprotected:17", "and that the VM is not protected as was asked");
-	run_merlon(&r, "status", "web-1", NULL);
-	ok(strstr(r.out, "  cpu  pin cr0 wp, cr4 smap lass -> deny"), "it is tried again") ||
-		(note("%s", r.out), true);
-	run_merlon(&r, "status", "web-1", NULL);
-	ran(&r, 0, "  cpu  pin cr0 wp, cr4 smap lass -> deny", "until all is well");
+	ok(strstr(log, "did not pin what it is to; it has been set again"), "which says so") ||
+		(note("%s", log), true);
+	not_set_again(id);
 
 	/* Without a name. */
 	harness_kill(SIGKILL);
@@ -470,6 +553,7 @@ int main(int argc, char **argv)
 	by_bus();
 	events();
 	restarts();
+	service_status();
 	dead();
 	older_kernel();
 	return harness_end();
