@@ -18,9 +18,10 @@
 /*
  * The layout number: of everything that stays pinned while merlond is gone (the
  * maps' names, keys, values and sizes, and the rings' records).  It counts up
- * with each change, and so does the name of the directory of pins.  A record that
- * only grows at its end, with the kernel's structure in it, is no change: merlond
- * does not read the shorter ones it finds, and enumerates when it starts.
+ * with each change, and so does the name of the directory of pins.  No change is a
+ * record that only grows at its end, with the kernel's structure in it: merlond does
+ * not read the shorter ones it finds, counts violations among them as lost, and
+ * enumerates when it starts.
  */
 #define MERLON_LAYOUT		1
 #define MERLON_LAYOUT_DIR	"v1"

@@ -382,10 +382,45 @@ static void on_violation(struct manager *m, const struct merlon_violation_record
 	inventory_emit(m, vm, &event);
 }
 
-void inventory_on_record(const struct merlon_record *record, void *userdata)
+static size_t record_size(unsigned int kind)
+{
+	switch (kind) {
+	case MERLON_RECORD_VM_CREATED:
+	case MERLON_RECORD_VM_RESET:
+	case MERLON_RECORD_VM_DESTROYED:
+		return sizeof(struct merlon_vm_record);
+	case MERLON_RECORD_VM_ADMITTED:
+	case MERLON_RECORD_VM_EXPIRED:
+	case MERLON_RECORD_VM_KILLED:
+	case MERLON_RECORD_RULE_DISARMED:
+		return sizeof(struct merlon_notice_record);
+	case MERLON_RECORD_VIOLATION:
+		return sizeof(struct merlon_violation_record);
+	default:
+		return sizeof(struct merlon_record);
+	}
+}
+
+/*
+ * Of an older program, from before ours took its place.  What it lacks is not to be made up,
+ * so a violation is lost; enumeration makes up for the others.
+ */
+static void on_short(struct manager *m, const struct merlon_record *record)
+{
+	struct vm *vm = vm_table_find(&m->vms, record->vm);
+
+	if (vm && record->kind == MERLON_RECORD_VIOLATION)
+		vm->missed++;
+}
+
+void inventory_on_record(const struct merlon_record *record, size_t size, void *userdata)
 {
 	struct manager *m = userdata;
 
+	if (size < record_size(record->kind)) {
+		on_short(m, record);
+		return;
+	}
 	switch (record->kind) {
 	case MERLON_RECORD_VM_CREATED:
 	case MERLON_RECORD_VM_RESET:

@@ -18,8 +18,8 @@
  */
 void inventory_reconcile(struct manager *m);
 
-/* One record of a ring; @userdata is the manager. */
-void inventory_on_record(const struct merlon_record *record, void *userdata);
+/* @size bytes of a record of a ring; @userdata is the manager. */
+void inventory_on_record(const struct merlon_record *record, size_t size, void *userdata);
 
 /* Removes VMs that ended and whose last events are out. */
 void inventory_sweep(struct manager *m);

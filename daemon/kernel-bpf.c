@@ -44,7 +44,7 @@ struct kernel_bpf {
 	struct ring_buffer *rings[KERNEL_NR_RINGS];
 	int pins;
 	char *bpffs_dir;
-	void (*on_record)(const struct merlon_record *record, void *userdata);
+	void (*on_record)(const struct merlon_record *record, size_t size, void *userdata);
 	void *userdata;
 	union context context;
 };
@@ -268,29 +268,13 @@ static int load_programs(struct kernel_bpf *k, struct kernel_missing *m)
 	return r;
 }
 
-static size_t record_size(unsigned int kind)
-{
-	switch (kind) {
-	case MERLON_RECORD_VM_CREATED:
-	case MERLON_RECORD_VM_RESET:
-	case MERLON_RECORD_VM_DESTROYED:
-		return sizeof(struct merlon_vm_record);
-	case MERLON_RECORD_VIOLATION:
-		return sizeof(struct merlon_violation_record);
-	default:
-		return sizeof(struct merlon_notice_record);
-	}
-}
-
 static int on_sample(void *userdata, void *data, size_t size)
 {
 	const struct merlon_record *record = data;
 	struct kernel_bpf *k = userdata;
 
-	/* Of an older program, before ours took its place: enumeration makes up for it. */
-	if (size < sizeof(*record) || size < record_size(record->kind))
-		return 0;
-	k->on_record(record, k->userdata);
+	if (size >= sizeof(*record))
+		k->on_record(record, size, k->userdata);
 	return 0;
 }
 

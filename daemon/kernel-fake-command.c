@@ -119,7 +119,7 @@ static int do_write(struct fake *f, struct fake_vm *vm, char **args, FILE *out)
 		fputs(" allowed", out);
 		return 0;
 	}
-	fake_push_access(f, vm, gpa, rule->rule.id, KVM_VMI_WRITE, judge(rule, out));
+	fake_push_access(f, vm, gpa, rule->rule.id, KVM_VMI_WRITE, judge(rule, out), 0);
 	return 0;
 }
 
@@ -146,7 +146,7 @@ static int do_load(struct fake *f, struct fake_vm *vm, char **args, FILE *out)
 		return 0;
 	}
 	v.rule = rule->rule.id;
-	fake_push_violation(f, vm, &v, judge(rule, out));
+	fake_push_violation(f, vm, &v, judge(rule, out), 0);
 	return 0;
 }
 
@@ -170,12 +170,14 @@ static int do_violation(struct fake *f, struct fake_vm *vm, char **args)
 	uint64_t n = number(option(args, "n", "1"));
 	int verdict = merlon_verdict_from_name(option(args, "verdict", "deny"));
 	uint32_t kind = (uint32_t)number(option(args, "kind", "1"));
+	size_t less = (size_t)number(option(args, "less", "0"));
 
-	if (!args[1] || !args[2] || verdict < 0)
+	if (!args[1] || !args[2] || verdict < 0 ||
+	    less > sizeof(struct merlon_violation_record) - sizeof(struct merlon_record))
 		return -EINVAL;
 	while (n--)
 		fake_push_access(f, vm, number(args[1]), (uint32_t)number(args[2]), kind,
-			    (uint32_t)verdict);
+				 (uint32_t)verdict, less);
 	return 0;
 }
 

@@ -5,7 +5,7 @@
  *
  *   vm ID PID [uid=N] [start=NS] [vcpus=N] [maxphyaddr=N] [pending] [unsupported]
  *   gone ID | reset ID | kill ID | expire ID
- *   violation ID GPA RULE [n=N] [verdict=WORD] [kind=N]
+ *   violation ID GPA RULE [n=N] [verdict=WORD] [kind=N] [less=BYTES]
  *   write ID GPA LENGTH		as a guest would; "ok allowed", "ok denied RULE"
  *   load ID REGISTER OLD NEW		as a guest would; "ok allowed", "ok denied RULE"
  *   pins ID RULE			"ok CR0 CR4 EFER"
@@ -97,7 +97,7 @@ void fake_push_notice(struct fake *f, const struct fake_vm *vm, uint16_t kind, u
 }
 
 void fake_push_violation(struct fake *f, struct fake_vm *vm, const struct kvm_vmi_violation *v,
-			   uint32_t verdict)
+			 uint32_t verdict, size_t less)
 {
 	const struct kvm_vmi_rule_info *info = fake_rule(vm, v->rule);
 	uint64_t now = boottime(), base;
@@ -107,7 +107,7 @@ void fake_push_violation(struct fake *f, struct fake_vm *vm, const struct kvm_vm
 	r.violation.v.cr3 = 0x1000;
 	r.violation.v.seq = ++vm->info.violations;
 	r.violation.v.cookie = info ? info->rule.cookie : 0;
-	r.head = head_of(vm, MERLON_RECORD_VIOLATION, sizeof(r.violation));
+	r.head = head_of(vm, MERLON_RECORD_VIOLATION, sizeof(r.violation) - less);
 	r.head.seq = r.violation.v.seq;
 	vm->counters.seen++;
 	base = vm->counters.tat > now ? vm->counters.tat : now;
@@ -121,14 +121,14 @@ void fake_push_violation(struct fake *f, struct fake_vm *vm, const struct kvm_vm
 }
 
 void fake_push_access(struct fake *f, struct fake_vm *vm, uint64_t gpa, uint32_t rule,
-			uint32_t kind, uint32_t verdict)
+		      uint32_t kind, uint32_t verdict, size_t less)
 {
 	const struct kvm_vmi_violation v = {
 		.gpa = gpa, .gva = 0xffff888000000000ULL + gpa, .rule = rule, .length = 8,
 		.kind = kind, .flags = KVM_VMI_V_GVA | KVM_VMI_V_EMULATED,
 	};
 
-	fake_push_violation(f, vm, &v, verdict);
+	fake_push_violation(f, vm, &v, verdict, less);
 }
 
 /* Takes effect before the operation does, like a kernel that refuses. */
@@ -428,7 +428,7 @@ static int op_drain(struct kernel *k, enum kernel_ring ring, unsigned int max)
 		union any_record record = q->records[q->first++];
 
 		q->n--;
-		f->on_record(&record.head, f->userdata);
+		f->on_record(&record.head, record.head.size, f->userdata);
 	}
 	if (!q->n)
 		(void)eventfd_read(q->fd, &value);

@@ -33,7 +33,7 @@ struct fake {
 	struct queue queues[KERNEL_NR_RINGS];
 	struct fault faults[8];
 	uint64_t control_lost;
-	void (*on_record)(const struct merlon_record *record, void *userdata);
+	void (*on_record)(const struct merlon_record *record, size_t size, void *userdata);
 	void *userdata;
 	sd_event_source *listener;
 	char state_path[4096];
@@ -42,11 +42,11 @@ struct fake {
 /* kernel-fake.c: a record for the rings; what has no room there is counted. */
 void fake_push_vm(struct fake *f, const struct fake_vm *vm, uint16_t kind);
 void fake_push_notice(struct fake *f, const struct fake_vm *vm, uint16_t kind, uint32_t detail);
-/* What any violation has is filled in. */
+/* What any violation has is filled in; the last @less bytes an older program has not. */
 void fake_push_violation(struct fake *f, struct fake_vm *vm, const struct kvm_vmi_violation *v,
-			 uint32_t verdict);
+			 uint32_t verdict, size_t less);
 void fake_push_access(struct fake *f, struct fake_vm *vm, uint64_t gpa, uint32_t rule,
-		      uint32_t kind, uint32_t verdict);
+		      uint32_t kind, uint32_t verdict, size_t less);
 
 /* Into the file that a restart is to find. */
 void fake_persist(struct fake *f);

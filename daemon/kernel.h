@@ -30,8 +30,8 @@ enum kernel_ring {
  * @runtime_dir: directory for files that live as long as the host
  * @script: what --fake-kernel= said, NULL otherwise
  * @event: for backends that need the loop themselves
- * @on_record: called by drain() for each record, whole and of the size its kind
- *	has; must not drain again
+ * @on_record: called by drain() for each record, of which there are @size bytes, its head
+ *	at least; an older program's may be shorter than its kind is.  Must not drain again
  * @userdata: handed to @on_record
  */
 struct kernel_setup {
@@ -39,7 +39,7 @@ struct kernel_setup {
 	const char *runtime_dir;
 	const char *script;
 	sd_event *event;
-	void (*on_record)(const struct merlon_record *record, void *userdata);
+	void (*on_record)(const struct merlon_record *record, size_t size, void *userdata);
 	void *userdata;
 };
 

@@ -53,7 +53,7 @@ struct vm_retired {
  * @next_rule: the next rule's id; ids are not used twice, for events that are
  *	still on their way carry them
  * @last_seq: number of the last violation that was reported
- * @missed: violations that merlond was not there to be told of
+ * @missed: violations that merlond was not there to be told of, or could not read
  * @lost: events lost so far, @missed included; @lost_told: of these, reported
  * @engine_chosen: somebody chose its engine, be it auto: the settings do not count
  * @known: the kernel has told of it since merlond started

@@ -69,6 +69,43 @@ static void json(void)
 	ok(wait_exit(pid, 20) == 130, "SIGTERM ends it as Ctrl-C does");
 }
 
+/* What an older program has left in the ring has not all that a violation has. */
+static void older(void)
+{
+	_cleanup_close_ int fd = -EBADF;
+	pid_t pid = start_merlon(&fd, "watch", "#19", "--json", NULL);
+	bool told = false;
+	struct run r;
+
+	for (int i = 0; i < 100 && !told; i++) {
+		fake("violation 19 0x1000 1");
+		told = read_line(fd, line, sizeof(line), 0);
+		usleep(told ? 0 : 50000);
+	}
+	ok(told, "watch of another VM");
+	fake("violation 19 0xbad000 1 n=3 less=8");
+	fake("violation 19 0x1008 1");
+	told = false;
+	do {
+		if (!read_line(fd, line, sizeof(line), 20))
+			break;
+		told |= strstr(line, "0xbad000") != NULL;
+	} while (!strstr(line, "0x1008"));
+	ok(strstr(line, "0x1008") && !told, "records that are too short are not read") ||
+		(note("%s", line), true);
+	ok(find_line(fd, "\"lost\"") && strstr(line, "\"count\":3"), "but told as lost") ||
+		(note("%s", line), true);
+	run_merlon(&r, "status", "#19", NULL);
+	ran(&r, 3, "events lost 3", "and counted");
+	fake("violation 19 0x1010 1");
+	ok(find_line(fd, "0x1010"), "one as long as it is to be");
+	run_merlon(&r, "status", "#19", NULL);
+	ran(&r, 3, "events lost 3", "is not");
+	kill(pid, SIGTERM);
+	wait_exit(pid, 20);
+	fake("gone 19");
+}
+
 static void count(void)
 {
 	_cleanup_close_ int fd = -EBADF;
@@ -174,10 +211,12 @@ int main(int argc, char **argv)
 	harness_start("");
 	vm_add(17, 0, "web-1", NULL);
 	vm_add(18, 0, "other", NULL);
+	vm_add(19, 0, "older", NULL);
 	run_merlon(&r, "protect", "web-1", "--name=idt", "--gpa=0x1e0000", "--length=4K",
 		   "--write=deny", NULL);
 	lines();
 	json();
+	older();
 	count();
 	stopped();
 	unread();
