@@ -21,7 +21,8 @@
  * with each change, and so does the name of the directory of pins.  No change is a
  * record that only grows at its end, with the kernel's structure in it: merlond does
  * not read the shorter ones it finds, counts violations among them as lost, and
- * enumerates when it starts.
+ * enumerates when it starts.  Nor is another kind of record: who does not know it
+ * passes over it.
  */
 #define MERLON_LAYOUT		1
 #define MERLON_LAYOUT_DIR	"v1"
@@ -58,6 +59,7 @@ enum merlon_record_kind {
 	MERLON_RECORD_VM_KILLED = 6,
 	MERLON_RECORD_RULE_DISARMED = 7,
 	MERLON_RECORD_VIOLATION = 8,	/* struct merlon_violation_record */
+	MERLON_RECORD_UNPINNED = 9,	/* struct merlon_unpinned_record */
 };
 
 /**
@@ -99,12 +101,25 @@ struct merlon_violation_record {
 	struct kvm_vmi_violation v;
 };
 
+/*
+ * On the events ring, since it is the guest that makes them: a vCPU in long mode has had
+ * these pinned bits clear for a second.
+ */
+struct merlon_unpinned_record {
+	struct merlon_record head;
+	__u32 vcpu_id;
+	__u32 reserved;
+	__u64 cr0;
+	__u64 cr4;
+	__u64 efer;
+};
+
 /**
  * struct merlon_vm_counters - value of the pinned map "vms", keyed by VM id
  * @tat: the bucket's theoretical arrival time, nanoseconds of CLOCK_BOOTTIME
  * @seen: violations the observe program was told of
- * @lost: of these, refused by the bucket
- * @dropped: of these, found the ring full
+ * @lost: records for the events ring, of violations or not, refused by the bucket
+ * @dropped: those that found the ring full
  */
 struct merlon_vm_counters {
 	__u64 tat;
@@ -129,7 +144,7 @@ struct merlon_vm_counters {
 
 /* Indices of the pinned array "stats", values are __u64. */
 #define MERLON_STAT_CONTROL_LOST	0	/* records that found the control ring full */
-#define MERLON_STAT_NO_COUNTERS		1	/* violations of VMs without room in "vms" */
+#define MERLON_STAT_NO_COUNTERS		1	/* events of VMs without room in "vms" */
 #define MERLON_STAT_NOT_GRANTED		2	/* fetches let through that could not be learned */
 #define MERLON_NR_STATS			8
 

@@ -15,7 +15,7 @@ struct {
 	__uint(max_entries, MERLON_CONTROL_BYTES);
 } control SEC(".maps");
 
-/* Violations, at most a token bucket's worth of each VM. */
+/* Violations, and what else a guest brings about: at most a token bucket's worth of each VM. */
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
 	__uint(max_entries, MERLON_EVENTS_BYTES);

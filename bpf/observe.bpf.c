@@ -3,8 +3,9 @@
  * Watches; decides nothing.  Attached while merlond runs, never pinned.
  *
  * What: each violation with its final verdict to the events ring, once it has
- * passed its VM's token bucket; what the kernel did by itself (admission ended, a
- * VM was killed, a rule disarmed) to the control ring.
+ * passed its VM's token bucket, and so each vCPU that leaves pinned bits clear; what the
+ * kernel did by itself (admission ended, a VM was killed, a rule disarmed) to the control
+ * ring.
  * Limits: not sleepable; runs on the vCPU's path, so no loop that a guest could
  * make long.
  * Failure mode: a refused or unstored record is counted in its VM's entry; the
@@ -48,6 +49,21 @@ static __always_inline struct merlon_vm_counters *counters(__u64 id)
 	return bpf_map_lookup_elem(&vms, &id);
 }
 
+/* Room on the events ring for a record of a VM; NULL: counted. */
+static __always_inline void *reserve(struct merlon_vm_counters *vm, __u64 size)
+{
+	void *record;
+
+	if (!bucket_take(vm, bpf_ktime_get_boot_ns())) {
+		__sync_fetch_and_add(&vm->lost, 1);
+		return NULL;
+	}
+	record = bpf_ringbuf_reserve(&events, size, 0);
+	if (!record)
+		__sync_fetch_and_add(&vm->dropped, 1);
+	return record;
+}
+
 SEC("tp_btf/kvm_vmi_violation")
 int BPF_PROG(observe_violation, struct kvm *kvm, __u64 id, const struct kvm_vmi_violation *v,
 	     __u32 verdict)
@@ -66,15 +82,9 @@ int BPF_PROG(observe_violation, struct kvm *kvm, __u64 id, const struct kvm_vmi_
 		return 0;
 	}
 	__sync_fetch_and_add(&vm->seen, 1);
-	if (!bucket_take(vm, bpf_ktime_get_boot_ns())) {
-		__sync_fetch_and_add(&vm->lost, 1);
+	record = reserve(vm, sizeof(*record));
+	if (!record)
 		return 0;
-	}
-	record = bpf_ringbuf_reserve(&events, sizeof(*record), 0);
-	if (!record) {
-		__sync_fetch_and_add(&vm->dropped, 1);
-		return 0;
-	}
 	record_fill(&record->head, sizeof(*record), MERLON_RECORD_VIOLATION, id, v->seq);
 	record->verdict = verdict;
 	record->reserved = 0;
@@ -82,6 +92,30 @@ int BPF_PROG(observe_violation, struct kvm *kvm, __u64 id, const struct kvm_vmi_
 		size = sizeof(record->v);
 	__builtin_memset(&record->v, 0, sizeof(record->v));
 	bpf_probe_read_kernel(&record->v, size, v);
+	bpf_ringbuf_submit(record, 0);
+	return 0;
+}
+
+/* Not of every kernel: merlond loads it where the tracepoint is. */
+SEC("tp_btf/kvm_vmi_unpinned")
+int BPF_PROG(observe_unpinned, __u64 id, __u32 vcpu_id, __u64 cr0, __u64 cr4, __u64 efer)
+{
+	struct merlon_vm_counters *vm = counters(id);
+	struct merlon_unpinned_record *record;
+
+	if (!vm) {
+		stat_add(MERLON_STAT_NO_COUNTERS);
+		return 0;
+	}
+	record = reserve(vm, sizeof(*record));
+	if (!record)
+		return 0;
+	record_fill(&record->head, sizeof(*record), MERLON_RECORD_UNPINNED, id, 0);
+	record->vcpu_id = vcpu_id;
+	record->reserved = 0;
+	record->cr0 = cr0;
+	record->cr4 = cr4;
+	record->efer = efer;
 	bpf_ringbuf_submit(record, 0);
 	return 0;
 }

@@ -5,7 +5,9 @@
 #include "inventory.h"
 #include "learn.h"
 #include "log.h"
+#include "registers.h"
 #include "ruleset.h"
+#include "unpinned.h"
 #include "util/util.h"
 
 static unsigned long long id_of(const struct vm *vm)
@@ -262,6 +264,7 @@ static void on_vm_record(struct manager *m, const struct merlon_vm_record *recor
 		return;
 	if (record->head.kind == MERLON_RECORD_VM_RESET) {
 		log_info("VM #%llu was reset.", id_of(vm));
+		unpinned_forget(vm);
 		emit_kind(m, vm, MERLON_EVENT_VM_RESET, record->head.time);
 		reconcile_rules(m, vm, &changed);
 		if (changed)
@@ -318,27 +321,18 @@ static const char *verdict_name(uint32_t verdict)
 	return verdict == KVM_VMI_NR_VERDICTS ? "opened" : merlon_verdict_name(verdict);
 }
 
-/* Room for the words of all bits of a register. */
-#define WORDS_MAX 64
-
 /* What a violation tells of a register; @words lives as long as the event. */
 static void tell_register(const struct kvm_vmi_violation *v, struct event *event,
-			  char words[static WORDS_MAX])
+			  char words[static REGISTERS_WORDS_MAX])
 {
 	int reg = merlon_register_from_number(v->reg);
-	unsigned long long bit;
-	const char *word;
-	size_t len = 0;
 
 	if (v->kind != KVM_VMI_CR && v->kind != KVM_VMI_EFER)
 		return;
 	words[0] = 0;
-	for (unsigned int i = 0; reg >= 0 && (word = merlon_pin_name(reg, i, &bit)); i++)
-		if (v->old & ~v->new & bit && len < WORDS_MAX)
-			len += (size_t)snprintf(words + len, WORDS_MAX - len, "%s%s",
-						len ? " " : "", word);
 	event->reg = reg < 0 ? "?" : merlon_register_name((enum merlon_register)reg);
-	event->cleared = words;
+	event->cleared = reg < 0 ? words : registers_words((enum merlon_register)reg,
+							   v->old & ~v->new, words);
 	event->old_value = v->old;
 	event->new_value = v->new;
 }
@@ -371,7 +365,7 @@ static void on_violation(struct manager *m, const struct merlon_violation_record
 		.monitor = v->flags & KVM_VMI_V_MONITOR,
 		.bad_verdict = v->flags & KVM_VMI_V_BAD_VERDICT,
 	};
-	char words[WORDS_MAX];
+	char words[REGISTERS_WORDS_MAX];
 
 	if (!vm)
 		vm = &stranger;
@@ -396,6 +390,8 @@ static size_t record_size(unsigned int kind)
 		return sizeof(struct merlon_notice_record);
 	case MERLON_RECORD_VIOLATION:
 		return sizeof(struct merlon_violation_record);
+	case MERLON_RECORD_UNPINNED:
+		return sizeof(struct merlon_unpinned_record);
 	default:
 		return sizeof(struct merlon_record);
 	}
@@ -435,6 +431,9 @@ void inventory_on_record(const struct merlon_record *record, size_t size, void *
 		break;
 	case MERLON_RECORD_VIOLATION:
 		on_violation(m, (const struct merlon_violation_record *)record);
+		break;
+	case MERLON_RECORD_UNPINNED:
+		unpinned_on_record(m, (const struct merlon_unpinned_record *)record);
 		break;
 	default:
 		log_debug("A record of unknown kind %u, ignoring.", record->kind);

@@ -33,6 +33,7 @@ union context {
 	struct merlon_ctl_set_rules set_rules;
 	struct merlon_ctl_access access;
 	struct merlon_ctl_pin pin;
+	struct merlon_ctl_regs regs;
 	struct merlon_ctl_admission admission;
 };
 
@@ -82,21 +83,30 @@ static int missing(struct kernel_missing *m, const char *what, const char *remed
 	return -EOPNOTSUPP;
 }
 
-/* Is struct kvm_vmi_ops there, in the kernel or in the module kvm? */
-static bool has_kvm_vmi(struct btf *vmlinux)
+/* Is a type there, in the kernel or in the module kvm? */
+static bool has_type(struct btf *vmlinux, const char *name, uint32_t kind)
 {
-	static const char type[] = "bpf_struct_ops_kvm_vmi_ops";
 	struct btf *kvm;
 	bool found;
 
-	if (btf__find_by_name_kind(vmlinux, type, BTF_KIND_STRUCT) >= 0)
+	if (btf__find_by_name_kind(vmlinux, name, kind) >= 0)
 		return true;
 	kvm = btf__load_module_btf("kvm", vmlinux);
 	if (!kvm)
 		return false;
-	found = btf__find_by_name_kind(kvm, type, BTF_KIND_STRUCT) >= 0;
+	found = btf__find_by_name_kind(kvm, name, kind) >= 0;
 	btf__free(kvm);
 	return found;
+}
+
+/* A program for a tracepoint that this kernel lacks would keep all others from loading. */
+static void leave_out_missing(struct observe_bpf *observe)
+{
+	struct btf *vmlinux = btf__load_vmlinux_btf();
+
+	if (!vmlinux || !has_type(vmlinux, "btf_trace_kvm_vmi_unpinned", BTF_KIND_TYPEDEF))
+		(void)bpf_program__set_autoload(observe->progs.observe_unpinned, false);
+	btf__free(vmlinux);
 }
 
 /* From the outside in: what is named is what to mend first. */
@@ -117,7 +127,7 @@ static int check_support(struct kernel_missing *m)
 	if (!vmlinux)
 		return missing(m, "btf", "boot a kernel with CONFIG_DEBUG_INFO_BTF",
 			       "Linux %s has no BTF (/sys/kernel/btf/vmlinux)", u.release);
-	found = has_kvm_vmi(vmlinux);
+	found = has_type(vmlinux, "bpf_struct_ops_kvm_vmi_ops", BTF_KIND_STRUCT);
 	btf__free(vmlinux);
 	if (!found)
 		return missing(m, "kvm-patch", "install Merlon's kernel or KVM modules and use them",
@@ -249,6 +259,7 @@ static int load_programs(struct kernel_bpf *k, struct kernel_missing *m)
 	k->control = control_bpf__open();
 	if (!k->policy || !k->observe || !k->control)
 		return -errno;
+	leave_out_missing(k->observe);
 	r = reuse_pins(k, k->policy->obj);
 	if (r >= 0)
 		r = policy_bpf__load(k->policy);
@@ -447,6 +458,22 @@ static int op_get_pin(struct kernel *base, uint64_t vm, uint32_t rule, struct kv
 	return 0;
 }
 
+static int op_regs(struct kernel *base, uint64_t vm, uint32_t vcpu_id, struct kvm_vmi_regs *ret)
+{
+	struct kernel_bpf *k = (struct kernel_bpf *)base;
+	struct merlon_ctl_regs *c = &k->context.regs;
+	int r;
+
+	memset(c, 0, sizeof(*c));
+	c->vm = vm;
+	c->vcpu_id = vcpu_id;
+	r = run(k, k->control->progs.ctl_regs, sizeof(*c));
+	if (r < 0)
+		return r;
+	*ret = c->regs;
+	return 0;
+}
+
 static int answers_fd(struct kernel *base)
 {
 	return bpf_map__fd(((struct kernel_bpf *)base)->policy->maps.rules);
@@ -568,6 +595,7 @@ static const struct kernel_ops bpf_ops = {
 	.get_access = op_get_access,
 	.set_pin = op_set_pin,
 	.get_pin = op_get_pin,
+	.regs = op_regs,
 	.set_answer = op_set_answer,
 	.get_answer = op_get_answer,
 	.clear_answer = op_clear_answer,

@@ -165,6 +165,44 @@ static int do_pins(const struct fake *f, struct fake_vm *vm, char **args, FILE *
 	return r;
 }
 
+static int do_unpinned(struct fake *f, struct fake_vm *vm, char **args)
+{
+	uint64_t n = number(option(args, "n", "1"));
+
+	for (size_t i = 1; i <= 4; i++)
+		if (!args[i])
+			return -EINVAL;
+	while (n--)
+		fake_push_unpinned(f, vm, (uint32_t)number(args[1]), number(args[2]),
+				   number(args[3]), number(args[4]));
+	return 0;
+}
+
+/* What a CPU has in its registers, in place of what it had. */
+static int do_cpu(struct fake *f, const struct fake_vm *vm, char **args)
+{
+	struct fake_cpu cpu = { .vm = vm->info.id };
+	size_t i;
+
+	for (i = 1; i <= 4; i++)
+		if (!args[i])
+			return -EINVAL;
+	cpu.vcpu_id = (uint32_t)number(args[1]);
+	cpu.cr0 = number(args[2]);
+	cpu.cr4 = number(args[3]);
+	cpu.efer = number(args[4]);
+	cpu.nested = word(args, "nested");
+	for (i = 0; i < f->n_cpus; i++)
+		if (f->cpus[i].vm == cpu.vm && f->cpus[i].vcpu_id == cpu.vcpu_id)
+			break;
+	if (i == ARRAY_SIZE(f->cpus))
+		return -ENOSPC;
+	if (i == f->n_cpus)
+		f->n_cpus++;
+	f->cpus[i] = cpu;
+	return 0;
+}
+
 static int do_violation(struct fake *f, struct fake_vm *vm, char **args)
 {
 	uint64_t n = number(option(args, "n", "1"));
@@ -233,6 +271,10 @@ static int do_with_vm(struct fake *f, const char *command, struct fake_vm *vm, c
 		return do_pins(f, vm, args, out);
 	} else if (streq(command, "unpin")) {
 		return do_pins(f, vm, args, NULL);
+	} else if (streq(command, "unpinned")) {
+		return do_unpinned(f, vm, args);
+	} else if (streq(command, "cpu")) {
+		return do_cpu(f, vm, args);
 	} else if (streq(command, "execute")) {
 		int r = args[1] && args[2] ? fake_execute(&f->model, vm, (uint32_t)number(args[1]),
 							  number(args[2])) : -EINVAL;

@@ -10,6 +10,8 @@
  *   load ID REGISTER OLD NEW		as a guest would; "ok allowed", "ok denied RULE"
  *   pins ID RULE			"ok CR0 CR4 EFER"
  *   unpin ID RULE
+ *   cpu ID VCPU CR0 CR4 EFER [nested]	what that CPU has in its registers
+ *   unpinned ID VCPU CR0 CR4 EFER [n=N]	it has had these pinned bits clear for a second
  *   rules ID				"ok ID:FLAGS:ACTION:COOKIE..."
  *   engine ID				"ok WANTED USED [settled]"
  *   hardware on|off			whether the host has that engine; off at first
@@ -96,11 +98,25 @@ void fake_push_notice(struct fake *f, const struct fake_vm *vm, uint16_t kind, u
 		f->control_lost++;
 }
 
+/* Through the VM's bucket; what does not get through is counted. */
+static void push_event(struct fake *f, struct fake_vm *vm, const union any_record *r)
+{
+	uint64_t now = boottime(), base;
+
+	base = vm->counters.tat > now ? vm->counters.tat : now;
+	if (base - now >= MERLON_EVENT_BURST * MERLON_EVENT_NS) {
+		vm->counters.lost++;
+		return;
+	}
+	vm->counters.tat = base + MERLON_EVENT_NS;
+	if (!queue_push(&f->queues[KERNEL_RING_EVENTS], r))
+		vm->counters.dropped++;
+}
+
 void fake_push_violation(struct fake *f, struct fake_vm *vm, const struct kvm_vmi_violation *v,
 			 uint32_t verdict, size_t less)
 {
 	const struct kvm_vmi_rule_info *info = fake_rule(vm, v->rule);
-	uint64_t now = boottime(), base;
 	union any_record r = { .violation = { .verdict = verdict, .v = *v } };
 
 	r.violation.v.rip = 0xffffffff81000000ULL;
@@ -110,14 +126,7 @@ void fake_push_violation(struct fake *f, struct fake_vm *vm, const struct kvm_vm
 	r.head = head_of(vm, MERLON_RECORD_VIOLATION, sizeof(r.violation) - less);
 	r.head.seq = r.violation.v.seq;
 	vm->counters.seen++;
-	base = vm->counters.tat > now ? vm->counters.tat : now;
-	if (base - now >= MERLON_EVENT_BURST * MERLON_EVENT_NS) {
-		vm->counters.lost++;
-		return;
-	}
-	vm->counters.tat = base + MERLON_EVENT_NS;
-	if (!queue_push(&f->queues[KERNEL_RING_EVENTS], &r))
-		vm->counters.dropped++;
+	push_event(f, vm, &r);
 }
 
 void fake_push_access(struct fake *f, struct fake_vm *vm, uint64_t gpa, uint32_t rule,
@@ -129,6 +138,17 @@ void fake_push_access(struct fake *f, struct fake_vm *vm, uint64_t gpa, uint32_t
 	};
 
 	fake_push_violation(f, vm, &v, verdict, less);
+}
+
+void fake_push_unpinned(struct fake *f, struct fake_vm *vm, uint32_t vcpu_id, uint64_t cr0,
+			uint64_t cr4, uint64_t efer)
+{
+	union any_record r = {
+		.unpinned = { .vcpu_id = vcpu_id, .cr0 = cr0, .cr4 = cr4, .efer = efer },
+	};
+
+	r.head = head_of(vm, MERLON_RECORD_UNPINNED, sizeof(r.unpinned));
+	push_event(f, vm, &r);
 }
 
 /* Takes effect before the operation does, like a kernel that refuses. */
@@ -324,6 +344,26 @@ static int op_get_pin(struct kernel *k, uint64_t id, uint32_t rule, struct kvm_v
 	return r < 0 ? r : fake_get_pin(&((struct fake *)k)->model, vm, rule, ret);
 }
 
+static int op_regs(struct kernel *k, uint64_t id, uint32_t vcpu_id, struct kvm_vmi_regs *ret)
+{
+	const struct fake *f = (struct fake *)k;
+	struct fake_vm *vm;
+	int r = target((struct fake *)k, "regs", id, &vm);
+
+	for (size_t i = 0; r >= 0 && i < f->n_cpus; i++) {
+		const struct fake_cpu *cpu = &f->cpus[i];
+
+		if (cpu->vm != id || cpu->vcpu_id != vcpu_id)
+			continue;
+		*ret = (struct kvm_vmi_regs) {
+			.cr0 = cpu->cr0, .cr4 = cpu->cr4, .efer = cpu->efer,
+			.nested = cpu->nested,
+		};
+		return 0;
+	}
+	return r < 0 ? r : -ENOENT;
+}
+
 static int op_set_answer(struct kernel *k, uint64_t cookie, uint32_t answer)
 {
 	int r = fault((struct fake *)k, "set_answer");
@@ -454,6 +494,7 @@ static const struct kernel_ops fake_ops = {
 	.get_access = op_get_access,
 	.set_pin = op_set_pin,
 	.get_pin = op_get_pin,
+	.regs = op_regs,
 	.set_answer = op_set_answer,
 	.get_answer = op_get_answer,
 	.clear_answer = op_clear_answer,

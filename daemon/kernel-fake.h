@@ -13,6 +13,15 @@ union any_record {
 	struct merlon_vm_record vm;
 	struct merlon_notice_record notice;
 	struct merlon_violation_record violation;
+	struct merlon_unpinned_record unpinned;
+};
+
+/* What a vCPU has in its registers, as a test has said. */
+struct fake_cpu {
+	uint64_t vm;
+	uint32_t vcpu_id;
+	uint32_t nested;
+	uint64_t cr0, cr4, efer;
 };
 
 struct queue {
@@ -32,6 +41,8 @@ struct fake {
 	struct fake_model model;
 	struct queue queues[KERNEL_NR_RINGS];
 	struct fault faults[8];
+	struct fake_cpu cpus[8];
+	size_t n_cpus;
 	uint64_t control_lost;
 	void (*on_record)(const struct merlon_record *record, size_t size, void *userdata);
 	void *userdata;
@@ -47,6 +58,8 @@ void fake_push_violation(struct fake *f, struct fake_vm *vm, const struct kvm_vm
 			 uint32_t verdict, size_t less);
 void fake_push_access(struct fake *f, struct fake_vm *vm, uint64_t gpa, uint32_t rule,
 		      uint32_t kind, uint32_t verdict, size_t less);
+void fake_push_unpinned(struct fake *f, struct fake_vm *vm, uint32_t vcpu_id, uint64_t cr0,
+			uint64_t cr4, uint64_t efer);
 
 /* Into the file that a restart is to find. */
 void fake_persist(struct fake *f);

@@ -117,6 +117,12 @@ struct kernel_ops {
 	int (*clear_answer)(struct kernel *k, uint64_t cookie);
 	int (*next_answer)(struct kernel *k, const uint64_t *after, uint64_t *ret);
 
+	/*
+	 * Registers of a vCPU, which may be nested or not running.  -ENOENT: no such vCPU;
+	 * -ETIMEDOUT after a second.
+	 */
+	int (*regs)(struct kernel *k, uint64_t vm, uint32_t vcpu_id, struct kvm_vmi_regs *ret);
+
 	int (*admit)(struct kernel *k, uint64_t vm);
 	int (*set_admission)(struct kernel *k, enum kvm_vmi_admission mode,
 			     uint32_t deadline_ms);

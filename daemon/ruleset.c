@@ -10,6 +10,7 @@
 #include "pinning.h"
 #include "registers.h"
 #include "ruleset.h"
+#include "unpinned.h"
 #include "util/json.h"
 #include "util/parse.h"
 
@@ -597,6 +598,7 @@ int ruleset_list(struct manager *m, struct vm *vm, char **ret, sd_bus_error *ret
 	if (r < 0)
 		return bus_fault_errno(reterr, r, "Listing rules");
 
+	unpinned_check(m->kernel, vm);
 	array = json_object_new_array();
 	if (!array)
 		return -ENOMEM;
@@ -605,6 +607,8 @@ int ruleset_list(struct manager *m, struct vm *vm, char **ret, sd_bus_error *ret
 		const struct vm_rule *rule = &vm->rules[i];
 
 		r = o ? describe_rule(o, rule, engine_of(m, vm)) : -ENOMEM;
+		if (r >= 0)
+			r = unpinned_to_json(o, vm, rule);
 		if (r >= 0)
 			r = json_add_bool(o, "armed",
 					  !(rule->info.rule.flags & KVM_VMI_RULE_DISARMED));

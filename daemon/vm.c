@@ -25,6 +25,7 @@ struct vm *vm_free(struct vm *vm)
 			free(vm->rules[i].rule.except);
 		free(vm->rules);
 		free(vm->retired);
+		free(vm->unpinned);
 		free(vm);
 	}
 	return NULL;

@@ -43,6 +43,12 @@ struct vm_retired {
 /* So many of them are remembered. */
 #define VM_MAX_RETIRED 64
 
+/* Pinned bits that a CPU has left clear, as the kernel has told or as was seen since. */
+struct vm_unpinned {
+	uint32_t vcpu_id;
+	uint64_t bits[MERLON_REGISTER_MAX];
+};
+
 /**
  * struct vm - a VM
  * @info: as the kernel last told
@@ -50,6 +56,8 @@ struct vm_retired {
  * @trusted: the VMM's uid is one whose claims count
  * @rules: sorted by id
  * @retired: the rules dropped last, NULL if none was; @n_retired: dropped ever
+ * @unpinned: one for each CPU that has left pinned bits clear; @unpinned_logged: all such
+ *	bits that were logged since the last reset
  * @next_rule: the next rule's id; ids are not used twice, for events that are
  *	still on their way carry them
  * @last_seq: number of the last violation that was reported
@@ -69,6 +77,9 @@ struct vm {
 	size_t n_rules;
 	struct vm_retired *retired;
 	size_t n_retired;
+	struct vm_unpinned *unpinned;
+	size_t n_unpinned;
+	uint64_t unpinned_logged[MERLON_REGISTER_MAX];
 	uint32_t next_rule;
 	uint64_t last_seq;
 	uint64_t missed;

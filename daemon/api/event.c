@@ -17,6 +17,7 @@ static const struct field fields_VIOLATION[] = { MERLON_EVENT_FIELDS_VIOLATION(F
 static const struct field fields_CREATED[] = { MERLON_EVENT_FIELDS_CREATED(F) };
 static const struct field fields_RESET[] = { MERLON_EVENT_FIELDS_RESET(F) };
 static const struct field fields_RULE[] = { MERLON_EVENT_FIELDS_RULE(F) };
+static const struct field fields_UNPINNED[] = { MERLON_EVENT_FIELDS_UNPINNED(F) };
 static const struct field fields_LOST[] = { MERLON_EVENT_FIELDS_LOST(F) };
 /* ISO C has no empty arrays; the count of this one is 0. */
 static const struct field fields_NONE[1];
@@ -64,6 +65,12 @@ static bool is_left_out(const struct event *event, size_t offset)
 	case offsetof(struct event, old_value):
 	case offsetof(struct event, new_value):
 		return !event->reg;
+	case offsetof(struct event, clear_cr0):
+		return !event->clear_cr0;
+	case offsetof(struct event, clear_cr4):
+		return !event->clear_cr4;
+	case offsetof(struct event, clear_efer):
+		return !event->clear_efer;
 	default:
 		return false;
 	}
@@ -137,19 +144,35 @@ static void print_access(FILE *f, struct json_object *o)
 		fprintf(f, " tag %s", tag);
 }
 
+/* @before, then each word with a space before it; nothing if there is none. */
+static void print_words(FILE *f, struct json_object *o, const char *key, const char *before)
+{
+	struct json_object *words = json_get_array(o, key);
+	size_t n = words ? json_object_array_length(words) : 0;
+
+	for (size_t i = 0; i < n; i++) {
+		const char *word = json_object_get_string(json_object_array_get_idx(words, i));
+
+		fprintf(f, "%s %s", i ? "" : before, word ?: "?");
+	}
+}
+
 /* "cr4 0x370ef0 -> 0x70ef0 without smep smap" */
 static void print_register(FILE *f, struct json_object *o, const char *name)
 {
-	struct json_object *cleared = json_get_array(o, "cleared");
-	size_t n = cleared ? json_object_array_length(cleared) : 0;
-
 	fprintf(f, "%s %s -> %s", name, json_get_string(o, "old", "?"),
 		json_get_string(o, "new", "?"));
-	for (size_t i = 0; i < n; i++) {
-		const char *bit = json_object_get_string(json_object_array_get_idx(cleared, i));
+	print_words(f, o, "cleared", " without");
+}
 
-		fprintf(f, "%s %s", i ? "" : " without", bit ?: "?");
-	}
+/* "cpu 1 has clear cr0 wp cr4 smep, rules cpu" */
+static void print_unpinned(FILE *f, struct json_object *o)
+{
+	fprintf(f, "cpu %" PRIu64 " has clear", json_get_u64(o, "vcpu", 0));
+	print_words(f, o, "cr0", " cr0");
+	print_words(f, o, "cr4", " cr4");
+	print_words(f, o, "efer", " efer");
+	print_words(f, o, "rules", ", rules");
 }
 
 /* "deny: write of 8 bytes at gpa 0x...": what a person wants to read first. */
@@ -208,6 +231,9 @@ int event_line(const char *json, char **ret)
 	if (merlon_event_from_name(kind) == MERLON_EVENT_VIOLATION) {
 		fputc(' ', f);
 		print_violation(f, o);
+	} else if (merlon_event_from_name(kind) == MERLON_EVENT_UNPINNED) {
+		fputc(' ', f);
+		print_unpinned(f, o);
 	} else {
 		json_object_object_foreach(o, key, value)
 			if (!is_common(key))

@@ -28,6 +28,10 @@ struct event {
 	const char *verdict;
 	const char *reg;	/* NULL: of memory; then this and the next three are left out */
 	const char *cleared;
+	const char *clear_cr0;	/* of unpinned, with the next three; NULL: left out */
+	const char *clear_cr4;
+	const char *clear_efer;
+	const char *rules;
 	uint64_t old_value;
 	uint64_t new_value;
 	uint64_t gpa;

@@ -148,6 +148,13 @@ enum merlon_type {
 	F(rule, "rule", STRING, "name of the rule, empty if merlond does not know it") \
 	F(rule_id, "rule-id", U64, "id of the rule in the kernel")
 
+#define MERLON_EVENT_FIELDS_UNPINNED(F)						\
+	F(vcpu, "vcpu", U64, "number of the virtual CPU")			\
+	F(clear_cr0, "cr0", WORDS, "pinned bits that are clear; left out where there is none") \
+	F(clear_cr4, "cr4", WORDS, "pinned bits that are clear; left out where there is none") \
+	F(clear_efer, "efer", WORDS, "pinned bits that are clear; left out where there is none") \
+	F(rules, "rules", WORDS, "names of the rules that pin them, #3 for one without a name")
+
 #define MERLON_EVENT_FIELDS_LOST(F)						\
 	F(count, "count", U64, "events that were dropped before this one")
 
@@ -175,6 +182,8 @@ enum merlon_type {
 	  "a rule is in force")							\
 	X(RULE_CLEARED, "rule-cleared", "7b140992a9084da68c965d9c2b5437c5", RULE, \
 	  "a rule was dropped")							\
+	X(UNPINNED, "unpinned", "1ad737121da842efbe2de2f0a86f30e1", UNPINNED,	\
+	  "a virtual CPU runs and has pinned bits clear")			\
 	X(LOST, "lost", "95180133fdec4af5a23ce436ee5db432", LOST,		\
 	  "events were lost")
 

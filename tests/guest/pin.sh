@@ -32,6 +32,13 @@ denied()
 	check $? "$3: and there is an event that names it"
 }
 
+# left_clear: the guest runs, and there is the event of SMEP
+left_clear()
+{
+	tell registers
+	has $logs/watch '"kind":"unpinned".*"cr4":\["smep"\],"rules":\["late"\]'
+}
+
 bus_start && merlond_start
 must $? "the bus and merlond are up"
 merlon watch --json >$logs/watch 2>&1 &
@@ -48,7 +55,18 @@ lass=no
 tell "clear cr4 $SMEP"
 told 'done'
 check $? "before, an attacker clears CR4.SMEP"
+merlon pin web-1 --name=late --cr4=smep >$logs/late 2>&1
+check $? "it is pinned too late"
+until_true 30 left_clear
+check $? "which an event says"
+merlon status web-1 >$logs/status 2>&1
+has $logs/status 'left clear on cpu 0: cr4 smep'
+check $? "and status"
 tell "set cr4 $SMEP"
+merlon status web-1 >$logs/status 2>&1
+has $logs/status 'late .*smep' && ! has $logs/status 'left clear'
+check $? "until the bit is set"
+merlon unprotect web-1 late >>$logs/late 2>&1
 merlon pin web-1 --cr0=wp --cr4=smep,smap --efer=nx --on-reset=keep >$logs/pin 2>&1
 must $? "they are pinned"
 merlon status web-1 >$logs/status 2>&1
