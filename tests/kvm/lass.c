@@ -37,24 +37,36 @@
 #define OFFSET		0x100UL
 #define WRAPS		0xfffffffffffffffcUL
 
+/* Code that goes on at RBX, for far transfers that are not about where they go to. */
+#define USER_CODE	(LOWER_PAGE + PAGE_SIZE)
+#define KERNEL_CODE	(UPPER_PAGE + PAGE_SIZE)
+
 /* What is there. */
 #define LOWER_FRAME	(GUEST_ARENA + 2 * PAGE_SIZE)
 #define UPPER_FRAME	(GUEST_ARENA + 3 * PAGE_SIZE)
 #define TOP_FRAME	(GUEST_ARENA + 4 * PAGE_SIZE)
 #define BOTTOM_FRAME	0UL
+#define CODE_FRAME	(GUEST_ARENA + 5 * PAGE_SIZE)
 
 /* A data segment of user mode, accessed. */
 #define DESCRIPTOR	0x00cff3000000ffffUL
+/* Code of 64 bits, and what makes it user mode's. */
+#define CODE_DESCRIPTOR	0x00af9b000000ffffUL
+#define DESCRIPTOR_USER	(3UL << 45)
 #define LDT_SELECTOR	4
 
-#define RET		0xc3
+#define RET		PROBE_FILLING
+#define RFLAGS_AC	(1UL << 18)
+#define IO_DATA		0x42
 #define LEAF		(PTE_PRESENT | PTE_WRITE)
 
-enum place { LOWER, UPPER, WRAPPING, NR_PLACES };
+/* The last one is in the upper half but for its last byte. */
+enum place { LOWER, UPPER, WRAPPING, WRAPPING_LAST, NR_PLACES };
 
 /** struct row - one kind of access */
 struct row {
 	enum guest_probe probe;
+	uint8_t size;		/* in bytes, if it can wrap by the last of them */
 	bool stack;		/* #SS, not #GP */
 	bool fetch;
 	bool implicit;
@@ -62,22 +74,43 @@ struct row {
 	bool kernel_only;	/* user mode may not */
 	bool native_only;	/* KVM's emulator cannot */
 	bool in_pieces;		/* the first of which is in the upper half if they wrap */
+	bool aligned;		/* so it cannot wrap */
+	bool unknown;		/* to KVM's emulator, which looks at its operand nevertheless */
+	bool far;		/* a far transfer, whose selector is of the LDT if implicit */
 };
 
 static const struct row rows[] = {
-	{ PROBE_LOAD },
-	{ PROBE_STORE },
-	{ PROBE_MOVS },
-	{ PROBE_SGDT, .in_pieces = true },
-	{ PROBE_INVPCID_AT, .kernel_only = true, .native_only = true },
-	{ PROBE_PUSH, .stack = true },
-	{ PROBE_POP, .stack = true },
-	{ PROBE_LOAD_SS, .stack = true },
-	{ PROBE_CALL_ON, .stack = true },
+	{ PROBE_LOAD, 8 },
+	{ PROBE_STORE, 8 },
+	{ PROBE_MOVS, 8 },
+	{ PROBE_SGDT, 10, .in_pieces = true },
+	{ PROBE_INVPCID_AT, 16, .kernel_only = true, .native_only = true },
+	{ PROBE_PUSH, 8, .stack = true },
+	{ PROBE_POP, 8, .stack = true },
+	{ PROBE_LOAD_SS, 8, .stack = true },
+	{ PROBE_CALL_ON, 8, .stack = true },
 	{ PROBE_CALL, .fetch = true },
 	{ PROBE_INVLPG, .exempt = true, .kernel_only = true },
 	{ PROBE_INVPCID, .exempt = true, .kernel_only = true, .native_only = true },
-	{ PROBE_LOAD_DS, .implicit = true },
+	{ PROBE_LOAD_DS, 8, .implicit = true },
+	{ PROBE_CMPXCHG, 8 },
+	{ PROBE_CMPXCHG8B, 8 },
+	{ PROBE_CMPXCHG16B, .aligned = true, .unknown = true },
+	{ PROBE_OUTS, 4 },
+	{ PROBE_INS, 4 },
+	{ PROBE_JMP_FAR_TO, .far = true, .fetch = true },
+	{ PROBE_CALL_FAR_TO, .far = true, .fetch = true },
+	{ PROBE_RET_FAR_TO, .far = true, .fetch = true },
+	{ PROBE_IRET_TO, .far = true, .fetch = true, .native_only = true },
+	{ PROBE_JMP_FAR_AT, 10, .far = true, .in_pieces = true },
+	{ PROBE_CALL_FAR_AT, 10, .far = true, .in_pieces = true },
+	{ PROBE_CALL_FAR_ON, 16, .far = true, .stack = true, .in_pieces = true },
+	{ PROBE_RET_FAR_ON, 16, .far = true, .stack = true, .in_pieces = true },
+	{ PROBE_IRET_ON, 40, .far = true, .stack = true, .in_pieces = true, .native_only = true },
+	{ PROBE_JMP_FAR_TO, 8, .far = true, .implicit = true },
+	{ PROBE_CALL_FAR_TO, 8, .far = true, .implicit = true },
+	{ PROBE_RET_FAR_TO, 8, .far = true, .implicit = true },
+	{ PROBE_IRET_TO, 8, .far = true, .implicit = true, .native_only = true },
 };
 
 /** struct cell - one way to do it */
@@ -89,13 +122,35 @@ struct cell {
 struct lass {
 	struct vm *vm;
 	struct vcpu *v;
+	unsigned int transfers;	/* of the last probe by a port */
 };
 
-static const char *const places[] = { "lower", "upper", "wrapping" };
+static const char *const places[] = { "lower", "upper", "wrapping", "wrapping by a byte" };
 
-static uint64_t address_of(enum place place)
+static uint64_t address_of(const struct row *row, enum place place)
 {
-	return place == LOWER ? LOWER_PAGE + OFFSET : place == UPPER ? UPPER_PAGE + OFFSET : WRAPS;
+	switch (place) {
+	case LOWER:
+		return LOWER_PAGE + OFFSET;
+	case UPPER:
+		return UPPER_PAGE + OFFSET;
+	case WRAPPING:
+		return row->size == 4 ? WRAPS + 2 : WRAPS;
+	default:
+		return 1 - (uint64_t)row->size;
+	}
+}
+
+/* Can it be tried, and does it tell anything? */
+static bool makes_sense(const struct row *row, const struct cell *c, bool forbidden)
+{
+	if ((c->user && row->kernel_only) || (c->forced && row->native_only))
+		return false;
+	if (c->place >= WRAPPING && row->aligned)
+		return false;
+	if (c->place == WRAPPING_LAST && !row->size)
+		return false;
+	return forbidden || !c->forced || !row->unknown;
 }
 
 /* The architecture's rules. */
@@ -126,6 +181,8 @@ static void make_tables(struct vm *vm)
 	vm_map(vm, LOWER_PAGE, LOWER_FRAME, 1, LEAF);
 	vm_map(vm, UPPER_PAGE, UPPER_FRAME, 1, LEAF);
 	vm_map(vm, TOP_PAGE, TOP_FRAME, 1, LEAF);
+	vm_map(vm, USER_CODE, CODE_FRAME, 1, PTE_DEFAULT);
+	vm_map(vm, KERNEL_CODE, CODE_FRAME, 1, PTE_DEFAULT & ~PTE_USER);
 }
 
 /* Also after a cell that has gone wrong. */
@@ -172,65 +229,151 @@ static bool any_accessed(struct lass *l)
 	       is_accessed(l, TOP_PAGE) || is_accessed(l, 0);
 }
 
-/* What is to be read there. */
-static void put(struct lass *l, enum place place, const void *bytes, size_t n)
+/* One byte of the pages under test. */
+static uint8_t *byte_at(struct lass *l, uint64_t address)
 {
-	if (place == WRAPPING) {
-		memcpy(vm_hva(l->vm, TOP_FRAME + PAGE_SIZE - 4), bytes, 4);
-		memcpy(vm_hva(l->vm, BOTTOM_FRAME), (const uint8_t *)bytes + 4, n - 4);
-	} else {
-		memcpy(vm_hva(l->vm, (place == LOWER ? LOWER_FRAME : UPPER_FRAME) + OFFSET), bytes,
-		       n);
-	}
+	uint64_t page = address & -PAGE_SIZE;
+	uint64_t frame = page == LOWER_PAGE ? LOWER_FRAME : page == UPPER_PAGE ? UPPER_FRAME :
+			 page == TOP_PAGE ? TOP_FRAME : BOTTOM_FRAME;
+
+	return (uint8_t *)vm_hva(l->vm, frame) + address % PAGE_SIZE;
+}
+
+/* What is to be read there. */
+static void put(struct lass *l, uint64_t address, const void *bytes, size_t n)
+{
+	size_t i;
+
+	for (i = 0; i < n; i++)
+		*byte_at(l, address + i) = ((const uint8_t *)bytes)[i];
 }
 
 /* A table of one descriptor there, for an access by the CPU itself. */
-static void set_ldt(struct lass *l, enum place place)
+static void set_ldt(struct lass *l, uint64_t address, uint64_t descriptor)
 {
-	const uint64_t descriptor = DESCRIPTOR;
 	struct kvm_sregs s;
 
 	vcpu_ioctl(l->v, KVM_GET_SREGS, &s);
 	s.ldt = (struct kvm_segment){
-		.base = address_of(place), .limit = 7, .selector = GUEST_TR, .type = 2, .present = 1,
+		.base = address, .limit = 7, .selector = GUEST_TR, .type = 2, .present = 1,
 	};
 	vcpu_ioctl(l->v, KVM_SET_SREGS, &s);
-	put(l, place, &descriptor, sizeof(descriptor));
+	put(l, address, &descriptor, sizeof(descriptor));
 }
 
-static void fill_pages(struct lass *l, const struct row *row, enum place place)
+/* The map of ports in the TSS, all of which user mode may use. */
+static void allow_ports(struct lass *l)
 {
-	static const uint8_t invpcid[16];
+	struct kvm_sregs s;
+
+	vcpu_ioctl(l->v, KVM_GET_SREGS, &s);
+	s.tr.limit = PAGE_SIZE - 1;
+	vcpu_ioctl(l->v, KVM_SET_SREGS, &s);
+}
+
+static void fill_pages(struct lass *l)
+{
+	static const uint8_t jmp_rbx[] = { 0xff, 0xe3 };
 
 	memset(vm_hva(l->vm, LOWER_FRAME), RET, PAGE_SIZE);
 	memset(vm_hva(l->vm, UPPER_FRAME), RET, PAGE_SIZE);
 	memset(vm_hva(l->vm, TOP_FRAME), RET, PAGE_SIZE);
 	memset(vm_hva(l->vm, BOTTOM_FRAME), RET, PAGE_SIZE);
-	if (row->probe == PROBE_LOAD_DS)
-		set_ldt(l, place);
-	if (row->probe == PROBE_INVPCID_AT)
-		put(l, place, invpcid, sizeof(invpcid));
+	memcpy(vm_hva(l->vm, CODE_FRAME), jmp_rbx, sizeof(jmp_rbx));
+}
+
+static uint64_t code_of(const struct cell *c)
+{
+	return c->user ? USER_CODE : KERNEL_CODE;
+}
+
+static uint16_t selector_of(const struct row *row, const struct cell *c)
+{
+	if (row->implicit)
+		return LDT_SELECTOR + (c->user ? 3 : 0);
+	return c->user ? GUEST_USER_CS : GUEST_CS;
+}
+
+/* The memory under test and what points to it. */
+static void prepare(struct lass *l, const struct row *row, const struct cell *c)
+{
+	uint64_t address = address_of(row, c->place);
+	/* A frame of IRET, the first of which others have too. */
+	const uint64_t frame[] = {
+		code_of(c), selector_of(row, c), 2 | (c->ac ? RFLAGS_AC : 0), code_of(c),
+		c->user ? GUEST_USER_DS : GUEST_DS,
+	};
+	static const uint8_t zeros[16];
+
+	fill_pages(l);
+	switch (row->probe) {
+	case PROBE_LOAD_DS:
+		set_ldt(l, address, DESCRIPTOR);
+		break;
+	case PROBE_INVPCID_AT:
+	case PROBE_INVEPT:
+	case PROBE_INVVPID:
+		put(l, address, zeros, sizeof(zeros));
+		break;
+	case PROBE_OUTS:
+	case PROBE_INS:
+		allow_ports(l);
+		break;
+	case PROBE_JMP_FAR_AT:
+	case PROBE_CALL_FAR_AT:
+	case PROBE_RET_FAR_ON:
+	case PROBE_IRET_ON:
+		put(l, address, frame, row->size);
+		break;
+	default:
+		if (row->far && row->implicit)
+			set_ldt(l, address,
+				CODE_DESCRIPTOR | (c->user ? DESCRIPTOR_USER : 0));
+		break;
+	}
+}
+
+/* The port's side: what was read there goes out, once; what comes in is IO_DATA. */
+static struct run transfer(struct lass *l, struct run r)
+{
+	struct kvm_run *run = l->v->run;
+	uint8_t *data = (uint8_t *)run + run->io.data_offset;
+	const uint8_t sent[4] = { RET, RET, RET, RET };
+
+	l->transfers = 0;
+	while (r.end == RUN_OTHER_EXIT && r.exit_reason == KVM_EXIT_IO && !l->transfers++) {
+		if (run->io.direction == KVM_EXIT_IO_IN)
+			memset(data, IO_DATA, 4);
+		else
+			expect(!memcmp(data, sent, 4), "something else goes out");
+		r = vcpu_continue(l->v);
+	}
+	return r;
 }
 
 static struct run probe(struct lass *l, const struct row *row, const struct cell *c)
 {
-	uint64_t operand = row->probe == PROBE_LOAD_DS ? LDT_SELECTOR + (c->user ? 3 : 0) : 42;
+	uint64_t address = address_of(row, c->place), operand = 42;
 	struct run r;
 
+	if (row->probe == PROBE_LOAD_DS || row->far)
+		operand = selector_of(row, c);
 	map_pages(l, c->user && !row->implicit);
 	vcpu_set_cr4(l->v, CR4_SMAP, c->smap);
-	fill_pages(l, row, c->place);
+	prepare(l, row, c);
 	if (c->user)
 		l->v->cpu->flags |= GUEST_F_USER;
-	r = vcpu_op(l->v, OP_PROBE, row->probe, address_of(c->place),
-		    (c->forced ? PROBE_FORCED : 0) | (c->ac ? PROBE_AC : 0), operand);
+	r = vcpu_op(l->v, OP_PROBE, row->probe, row->far && row->implicit ? code_of(c) : address,
+		    (c->forced ? PROBE_FORCED : 0) | (c->ac ? PROBE_AC : 0), operand, code_of(c));
+	if (row->probe == PROBE_OUTS || row->probe == PROBE_INS)
+		r = transfer(l, r);
 	l->v->cpu->flags &= ~GUEST_F_USER;
 	return r;
 }
 
 static const char *cell_text(const struct cell *c)
 {
-	static char text[80];
+	static char text[100];
 
 	snprintf(text, sizeof(text), "%s of %s mode, SMAP %d AC %d, %s", places[c->place],
 		 c->user ? "user" : "kernel", c->smap, c->ac, c->forced ? "emulated" : "native");
@@ -243,7 +386,7 @@ static bool check(struct lass *l, const struct row *row, const struct cell *c)
 	bool forbidden = is_forbidden(row, c);
 	uint32_t vector = forbidden ? row->stack ? VECTOR_SS : VECTOR_GP : GUEST_NO_FAULT;
 	struct run r = probe(l, row, c);
-	uint64_t where = row->fetch ? address_of(c->place) : r.insn;
+	uint64_t where = row->fetch ? address_of(row, c->place) : r.insn;
 	bool ok;
 
 	ok = expect(r.end == RUN_DONE && r.vector == vector, "%s: %s, expected exception %d",
@@ -251,7 +394,13 @@ static bool check(struct lass *l, const struct row *row, const struct cell *c)
 	if (forbidden)
 		ok &= expect(!r.error && r.fault_rip == where && r.faults == 1, "%s: %s",
 			     cell_text(c), run_text(&r));
-	if (!row->exempt && !(row->in_pieces && c->place == WRAPPING))
+	if (row->probe == PROBE_OUTS)
+		ok &= expect(l->transfers == !forbidden, "%s: %u transfers", cell_text(c),
+			     l->transfers);
+	if (row->probe == PROBE_INS)
+		ok &= expect((*byte_at(l, address_of(row, c->place)) == IO_DATA) == !forbidden,
+			     "%s: the data is %sthere", cell_text(c), forbidden ? "" : "not ");
+	if (!row->exempt && !(row->in_pieces && c->place >= WRAPPING))
 		ok &= expect(any_accessed(l) == !forbidden, "%s: page tables are %swalked",
 			     cell_text(c), forbidden ? "" : "not ");
 	return ok;
@@ -269,7 +418,7 @@ static void test_row(uintptr_t arg)
 			.user = i & 1, .smap = i & 2, .ac = i & 4, .forced = i & 8, .place = i / 16,
 		};
 
-		if ((c.user && row->kernel_only) || (c.forced && row->native_only))
+		if (!makes_sense(row, &c, is_forbidden(row, &c)))
 			continue;
 		nr++;
 		forbidden += is_forbidden(row, &c);
@@ -295,7 +444,7 @@ static void test_off(uintptr_t arg)
 			const struct cell c = { .user = i & 1, .smap = true, .forced = i & 2,
 						.place = i / 4 };
 
-			if ((c.user && rows[j].kernel_only) || (c.forced && rows[j].native_only))
+			if (!makes_sense(&rows[j], &c, false))
 				continue;
 			r = probe(&l, &rows[j], &c);
 			expect(r.end == RUN_DONE && r.vector == GUEST_NO_FAULT, "%s: probe %d, %s",
@@ -643,7 +792,7 @@ static void test_nested(uintptr_t forced)
 	l.v = n.v;
 	map_pages(&l, false);
 	/* The L2's supervisor executes what is its own, and not what is the user's. */
-	fill_pages(&l, &rows[0], LOWER);
+	fill_pages(&l);
 	r = l2_op(&n, OP_PROBE, PROBE_CALL, UPPER_PAGE + OFFSET, forced ? PROBE_FORCED : 0);
 	expect_l2_done(&n, r);
 	r = l2_op(&n, OP_PROBE, PROBE_CALL, LOWER_PAGE + OFFSET, forced ? PROBE_FORCED : 0);
@@ -689,20 +838,29 @@ static void test_fixed1(uintptr_t offered)
 /* The operand of a VMX instruction, which KVM reads or writes without its emulator. */
 static void test_vmx_operand(uintptr_t arg)
 {
+	static const struct row operands[] = {
+		{ PROBE_VMPTRST, 8 }, { PROBE_VMREAD, 8 }, { PROBE_VMWRITE, 8 },
+		{ PROBE_VMPTRLD, 8 }, { PROBE_INVEPT, 16 }, { PROBE_INVVPID, 16 },
+	};
+	const struct row *row = &operands[arg];
 	struct nested n;
 	struct lass l;
 	struct run r;
 	unsigned int i;
 
-	(void)arg;
 	nested_set_up(&n);
 	l.vm = n.vm;
 	l.v = n.v;
+	/* Without EPT there is none for L1. */
+	if (row->probe == PROBE_INVEPT && !host_has_tdp()) {
+		expect_fault(vcpu_op(n.v, OP_PROBE, PROBE_INVEPT, UPPER_PAGE), VECTOR_UD);
+		vm_free(n.vm);
+		return;
+	}
 	for (i = 0; i < 4 * NR_PLACES; i++) {
-		const struct row row = { PROBE_VMPTRST };
 		const struct cell c = { .place = i / 4, .smap = i & 1, .ac = i & 2 };
 
-		check(&l, &row, &c);
+		check(&l, row, &c);
 		/* L1's pages for nesting are in the lower half. */
 		vcpu_set_cr4(n.v, CR4_SMAP, false);
 	}
@@ -710,6 +868,70 @@ static void test_vmx_operand(uintptr_t arg)
 	r = vcpu_op(n.v, OP_NOP);
 	expect_done(r);
 	vm_free(n.vm);
+}
+
+/*
+ * A descriptor of 16 bytes at that address, in a GDT that begins near the end of the upper
+ * half: what delivers exceptions is in the upper half.  Returns the selector.
+ */
+static uint16_t set_system_descriptor(struct lass *l, uint64_t address, bool tss)
+{
+	uint64_t gdt = -(PAGE_SIZE / 2) + (address & 7), base = l->v->base + GUEST_TSS;
+	/* An LDT of nothing; or the TSS that is in use, available. */
+	uint64_t descriptor[] = { 0x0000820000000000, 0 };
+	struct kvm_sregs s;
+
+	if (tss) {
+		descriptor[0] = 0x0000890000000067 | (base & 0xffffff) << 16 |
+				(base & 0xff000000) << 32;
+		descriptor[1] = base >> 32;
+	}
+	put(l, gdt, vm_hva(l->vm, l->v->block + GUEST_GDT), GUEST_USER_CS32 + 8);
+	put(l, address, descriptor, sizeof(descriptor));
+	vcpu_ioctl(l->v, KVM_GET_SREGS, &s);
+	s.gdt.base = gdt;
+	s.gdt.limit = 0xffff;
+	vcpu_ioctl(l->v, KVM_SET_SREGS, &s);
+	return address - gdt;
+}
+
+static void check_system_segment(struct lass *l, enum guest_probe what, uint64_t address,
+				 bool smap, uint32_t flags)
+{
+	bool lower = address + 15 < PAGE_SIZE, forbidden = lower && smap, tss = what == PROBE_LTR;
+	struct kvm_sregs s;
+	uint16_t selector;
+	struct run r;
+
+	begin(l);
+	map_pages(l, false);
+	fill_pages(l);
+	vcpu_set_cr4(l->v, CR4_SMAP, smap);
+	selector = set_system_descriptor(l, address, tss);
+	r = vcpu_op(l->v, OP_PROBE, what, 0, flags, selector);
+	expect(r.end == RUN_DONE && r.vector == (forbidden ? VECTOR_GP : GUEST_NO_FAULT) &&
+	       (!forbidden || (!r.error && r.fault_rip == r.insn && r.faults == 1)),
+	       "descriptor at %#lx, SMAP %d, flags %u: %s", address, smap, flags, run_text(&r));
+	expect_eq(is_accessed(l, 0), lower && !forbidden);
+	vcpu_ioctl(l->v, KVM_GET_SREGS, &s);
+	expect_eq((tss ? s.tr : s.ldt).selector == selector, !forbidden);
+	/* LTR makes it busy. */
+	expect_eq(*byte_at(l, address + 5), tss && !forbidden ? 0x8b : tss ? 0x89 : 0x82);
+}
+
+/* LTR and LLDT: reads, and a write, of the GDT are the CPU's own, whatever AC is. */
+static void test_system_segment(uintptr_t what)
+{
+	/* In one half, then parted: the first eight bytes, and between them and the others. */
+	static const uint64_t addresses[] = { -0x100UL, 0x100, -4UL, -8UL };
+	struct lass l;
+	unsigned int i;
+
+	lass_set_up(&l);
+	for (i = 0; i < 8 * ARRAY_SIZE(addresses); i++)
+		check_system_segment(&l, what, addresses[i / 8], i & 1,
+				     (i & 2 ? PROBE_AC : 0) | (i & 4 ? PROBE_FORCED : 0));
+	vm_free(l.vm);
 }
 
 static const char *lass_setup(void)
@@ -742,6 +964,26 @@ const struct test_suite suite_lass = {
 		{ "invlpg", test_row, 10 },
 		{ "invpcid", test_row, 11 },
 		{ "ldt", test_row, 12 },
+		{ "cmpxchg", test_row, 13 },
+		{ "cmpxchg8b", test_row, 14 },
+		{ "cmpxchg16b", test_row, 15 },
+		{ "outs", test_row, 16 },
+		{ "ins", test_row, 17 },
+		{ "jmp-far", test_row, 18 },
+		{ "call-far", test_row, 19 },
+		{ "ret-far", test_row, 20 },
+		{ "iret", test_row, 21 },
+		{ "jmp-far-pointer", test_row, 22 },
+		{ "call-far-pointer", test_row, 23 },
+		{ "call-far-stack", test_row, 24 },
+		{ "ret-far-stack", test_row, 25 },
+		{ "iret-stack", test_row, 26 },
+		{ "jmp-far-ldt", test_row, 27 },
+		{ "call-far-ldt", test_row, 28 },
+		{ "ret-far-ldt", test_row, 29 },
+		{ "iret-ldt", test_row, 30 },
+		{ "ltr", test_system_segment, PROBE_LTR },
+		{ "lldt", test_system_segment, PROBE_LLDT },
 		{ "off", test_off },
 		{ "emulators-fetch", test_fetch, 1 },
 		{ "emulators-fetch-off", test_fetch, 0 },
@@ -765,7 +1007,12 @@ const struct test_suite suite_lass = {
 		{ "nested-emulated", test_nested, 1 },
 		{ "nested-fixed1", test_fixed1, 1 },
 		{ "nested-fixed1-hidden", test_fixed1, 0 },
-		{ "nested-operand", test_vmx_operand },
+		{ "nested-operand", test_vmx_operand, 0 },
+		{ "nested-vmread", test_vmx_operand, 1 },
+		{ "nested-vmwrite", test_vmx_operand, 2 },
+		{ "nested-vmptrld", test_vmx_operand, 3 },
+		{ "nested-invept", test_vmx_operand, 4 },
+		{ "nested-invvpid", test_vmx_operand, 5 },
 		{ },
 	},
 	.setup = lass_setup,

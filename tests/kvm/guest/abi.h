@@ -197,12 +197,41 @@ enum guest_probe {
 	PROBE_JUMP_32,		/* to code there in a 32-bit segment of the same privilege */
 	PROBE_VMPTRST,		/* Intel, 8 bytes; by an L1 */
 	PROBE_CR4,		/* loads the operand; ret0 = what CR4 is afterwards */
+	PROBE_CMPXCHG,		/* 8 bytes, locked: from all bytes PROBE_FILLING to the operand */
+	PROBE_CMPXCHG8B,	/* likewise */
+	PROBE_CMPXCHG16B,	/* likewise, 16 bytes */
+	PROBE_OUTS,		/* 4 bytes from there, to GUEST_PORT_BENCH */
+	PROBE_INS,		/* 4 bytes, from GUEST_PORT_BENCH */
+	PROBE_LTR,		/* the operand is the selector; the host prepares the GDT */
+	PROBE_LLDT,		/* likewise */
+	/*
+	 * Far transfers: to code there (_TO), which is as PROBE_CALL's; by a pointer of 10 bytes
+	 * there (_AT), or with a stack there (_ON), both to code that is JMP RBX.  The operand is
+	 * the selector, where the host has not prepared it; for PROBE_CALL_FAR_ON arg4 the code.
+	 */
+	PROBE_JMP_FAR_TO,
+	PROBE_JMP_FAR_AT,
+	PROBE_CALL_FAR_TO,
+	PROBE_CALL_FAR_AT,
+	PROBE_CALL_FAR_ON,	/* pushes 16 bytes */
+	PROBE_RET_FAR_TO,
+	PROBE_RET_FAR_ON,	/* pops 16 bytes */
+	PROBE_IRET_TO,
+	PROBE_IRET_ON,		/* pops 40 bytes */
+	/* Intel, by an L1: the operands of more VMX instructions */
+	PROBE_VMREAD,		/* 8 bytes, a segment's base */
+	PROBE_VMWRITE,		/* 8 bytes, likewise */
+	PROBE_VMPTRLD,		/* 8 bytes, which are no VMCS's address: it fails */
+	PROBE_INVEPT,		/* 16 bytes, of all contexts */
+	PROBE_INVVPID,		/* likewise */
 	PROBE_NR
 };
 
 /* Flags of OP_PROBE. */
 #define PROBE_FORCED	(1U << 0)	/* behind KVM's prefix that has it emulate */
 #define PROBE_AC	(1U << 1)	/* with RFLAGS.AC set */
+
+#define PROBE_FILLING	0xc3	/* every byte of a page under test: RET */
 
 /* What OP_BENCH repeats. */
 enum guest_bench {

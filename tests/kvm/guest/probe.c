@@ -1,29 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* One access of many kinds, carried out by the CPU or, behind a prefix, by KVM's emulator. */
-#include "guest.h"
-
-/* kvm.force_emulation_prefix: UD2, and bytes that no CPU sees because of that. */
-#define FORCED	"ud2; .byte 0x6b, 0x76, 0x6d"
+#include "probe.h"
 
 #define RFLAGS_AC	(1UL << 18)
 
-/* @insn as it is, or forced; operands follow. */
-#define PROBE(insn, ...)							\
-	do {									\
-		if (cpu->arg[2] & PROBE_FORCED)					\
-			asm volatile(TRY_BEHIND(FORCED, insn) __VA_ARGS__);	\
-		else								\
-			asm volatile(TRY(insn) __VA_ARGS__);			\
-	} while (0)
-
-/* The same with the stack pointer in the operand @sp. */
-#define PROBE_ON_STACK(insn, ...)						\
-	do {									\
-		if (cpu->arg[2] & PROBE_FORCED)					\
-			asm volatile(TRY_ON_STACK_BEHIND(FORCED, "%[sp]", insn) __VA_ARGS__); \
-		else								\
-			asm volatile(TRY_ON_STACK("%[sp]", insn) __VA_ARGS__);	\
-	} while (0)
+/* In the VMCS: written again before an L2 runs. */
+#define GUEST_ES_BASE	0x6806UL
 
 struct invpcid {
 	uint64_t pcid, address;
@@ -33,12 +15,6 @@ static void set_ac(uint64_t ac)
 {
 	asm volatile("pushfq; andq %0, (%%rsp); orq %1, (%%rsp); popfq"
 		     : : "r"(~RFLAGS_AC), "r"(ac) : "memory", "cc");
-}
-
-/* Below what this function has on its stack. */
-static __attribute__((noinline)) uint64_t free_stack(void)
-{
-	return (uint64_t)__builtin_frame_address(0) - 1024;
 }
 
 static void probe_memory(struct guest_cpu *cpu, uint64_t p)
@@ -103,7 +79,7 @@ static void probe_stack(struct guest_cpu *cpu, uint64_t p)
 
 static void probe_branch(struct guest_cpu *cpu, uint64_t p)
 {
-	uint64_t sp = free_stack(), *frame = (uint64_t *)sp;
+	uint64_t *frame = FREE_STACK, sp = (uint64_t)frame;
 
 	if (cpu->arg[0] == PROBE_CALL) {
 		PROBE_ON_STACK("call *%[p]", : : [sp] "r"(sp), [p] "r"(p) : TRY_CLOBBERS);
@@ -114,10 +90,76 @@ static void probe_branch(struct guest_cpu *cpu, uint64_t p)
 	PROBE_ON_STACK("lretq", : : [sp] "r"(sp) : TRY_CLOBBERS);
 }
 
+static void probe_cmpxchg(struct guest_cpu *cpu, uint64_t p)
+{
+	uint64_t old = 0x0101010101010101UL * PROBE_FILLING, new = cpu->arg[3];
+
+	switch (cpu->arg[0]) {
+	case PROBE_CMPXCHG:
+		PROBE("lock cmpxchgq %[v], (%[p])", : "+a"(old) : [p] "r"(p), [v] "r"(new)
+		      : TRY_CLOBBERS);
+		break;
+	case PROBE_CMPXCHG8B: {
+		uint64_t low = (uint32_t)old, high = low;
+
+		PROBE("lock cmpxchg8b (%[p])", : "+a"(low), "+d"(high)
+		      : [p] "r"(p), "b"((uint32_t)new), "c"(new >> 32) : TRY_CLOBBERS);
+		break;
+	}
+	case PROBE_CMPXCHG16B: {
+		uint64_t high = old;
+
+		PROBE("lock cmpxchg16b (%[p])", : "+a"(old), "+d"(high)
+		      : [p] "r"(p), "b"(new), "c"(0) : TRY_CLOBBERS);
+		break;
+	}
+	}
+}
+
+static void probe_port(struct guest_cpu *cpu, uint64_t p)
+{
+	uint8_t byte = 0;
+
+	switch (cpu->arg[0]) {
+	case PROBE_IN:
+		PROBE("inb %%dx, %%al", : "+a"(byte) : "d"((uint16_t)cpu->arg[3]) : TRY_CLOBBERS);
+		break;
+	case PROBE_OUTS:
+		PROBE("outsl", : "+S"(p) : "d"((uint16_t)GUEST_PORT_BENCH) : TRY_CLOBBERS);
+		break;
+	case PROBE_INS:
+		PROBE("insl", : "+D"(p) : "d"((uint16_t)GUEST_PORT_BENCH) : TRY_CLOBBERS);
+		break;
+	}
+}
+
+static void probe_vmx(struct guest_cpu *cpu, uint64_t p)
+{
+	switch (cpu->arg[0]) {
+	case PROBE_VMPTRST:
+		PROBE("vmptrst (%[p])", : : [p] "r"(p) : TRY_CLOBBERS);
+		break;
+	case PROBE_VMPTRLD:
+		PROBE("vmptrld (%[p])", : : [p] "r"(p) : TRY_CLOBBERS);
+		break;
+	case PROBE_VMREAD:
+		PROBE("vmread %[f], (%[p])", : : [p] "r"(p), [f] "r"(GUEST_ES_BASE) : TRY_CLOBBERS);
+		break;
+	case PROBE_VMWRITE:
+		PROBE("vmwrite (%[p]), %[f]", : : [p] "r"(p), [f] "r"(GUEST_ES_BASE) : TRY_CLOBBERS);
+		break;
+	case PROBE_INVEPT:
+		PROBE("invept (%[p]), %[all]", : : [p] "r"(p), [all] "r"(2UL) : TRY_CLOBBERS);
+		break;
+	case PROBE_INVVPID:
+		PROBE("invvpid (%[p]), %[all]", : : [p] "r"(p), [all] "r"(2UL) : TRY_CLOBBERS);
+		break;
+	}
+}
+
 static void probe_system(struct guest_cpu *cpu, uint64_t p)
 {
 	struct invpcid named = { 0, p };
-	uint8_t byte = 0;
 
 	switch (cpu->arg[0]) {
 	case PROBE_INVLPG:
@@ -134,15 +176,17 @@ static void probe_system(struct guest_cpu *cpu, uint64_t p)
 		PROBE("movw %w[selector], %%ds",
 		      : : [selector] "r"((uint32_t)cpu->arg[3]) : TRY_CLOBBERS);
 		break;
-	case PROBE_VMPTRST:
-		PROBE("vmptrst (%[p])", : : [p] "r"(p) : TRY_CLOBBERS);
+	case PROBE_LTR:
+		PROBE("ltr %w[selector]",
+		      : : [selector] "r"((uint32_t)cpu->arg[3]) : TRY_CLOBBERS);
+		break;
+	case PROBE_LLDT:
+		PROBE("lldt %w[selector]",
+		      : : [selector] "r"((uint32_t)cpu->arg[3]) : TRY_CLOBBERS);
 		break;
 	case PROBE_CR4:
 		PROBE("movq %[v], %%cr4", : : [v] "r"(cpu->arg[3]) : TRY_CLOBBERS);
 		asm volatile("movq %%cr4, %0" : "=r"(cpu->ret[0]));
-		break;
-	case PROBE_IN:
-		PROBE("inb %%dx, %%al", : "+a"(byte) : "d"((uint16_t)cpu->arg[3]) : TRY_CLOBBERS);
 		break;
 	}
 }
@@ -173,6 +217,23 @@ void op_probe(struct guest_cpu *cpu)
 	case PROBE_CALL:
 	case PROBE_JUMP_32:
 		probe_branch(cpu, p);
+		break;
+	case PROBE_CMPXCHG:
+	case PROBE_CMPXCHG8B:
+	case PROBE_CMPXCHG16B:
+		probe_cmpxchg(cpu, p);
+		break;
+	case PROBE_IN:
+	case PROBE_OUTS:
+	case PROBE_INS:
+		probe_port(cpu, p);
+		break;
+	case PROBE_JMP_FAR_TO ... PROBE_IRET_ON:
+		probe_far(cpu, p);
+		break;
+	case PROBE_VMPTRST:
+	case PROBE_VMREAD ... PROBE_INVVPID:
+		probe_vmx(cpu, p);
 		break;
 	default:
 		probe_system(cpu, p);
