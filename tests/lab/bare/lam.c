@@ -12,6 +12,7 @@
 #define CR3_U57	     (1ul << 61)
 #define CR3_U48	     (1ul << 62)
 #define CR4_PGE	     (1ul << 7)
+#define CR4_LA57     (1ul << 12)
 #define CR4_FSGSBASE (1ul << 16)
 #define CR4_LASS     (1ul << 27)
 #define CR4_SUP	     (1ul << 28)
@@ -696,11 +697,11 @@ static void __attribute__((noreturn)) guest(void)
 		asm volatile("vmcall");
 }
 
-/* The exit's reason; -1 if it was not entered */
-static uint64_t enter(uint64_t guest_cr3, uint64_t host_cr3, uint64_t pointer, bool store)
+/* By these CR3: the exit's reason; -1 if it was not entered */
+static uint64_t enter_by(uint64_t guest_cr3, uint64_t host_cr3, uint64_t pointer, bool store)
 {
-	vmwrite(GUEST_CR3, (uint64_t)root | guest_cr3);
-	vmwrite(HOST_CR3, (uint64_t)root | host_cr3);
+	vmwrite(GUEST_CR3, guest_cr3);
+	vmwrite(HOST_CR3, host_cr3);
 	vmwrite(GUEST_RIP, (uint64_t)guest);
 	vmwrite(GUEST_RSP, (uint64_t)guest_stack + sizeof(guest_stack) - 8);
 	vmwrite(GUEST_RFLAGS, 2);
@@ -711,6 +712,12 @@ static uint64_t enter(uint64_t guest_cr3, uint64_t host_cr3, uint64_t pointer, b
 		return -1;
 	launched = launched || !(vmread(EXIT_REASON) >> 31);
 	return vmread(EXIT_REASON);
+}
+
+/* The same by the tables that are in use, with these bits */
+static uint64_t enter(uint64_t guest_bits, uint64_t host_bits, uint64_t pointer, bool store)
+{
+	return enter_by((uint64_t)root | guest_bits, (uint64_t)root | host_bits, pointer, store);
 }
 
 static bool guest_faults(void)
@@ -783,6 +790,40 @@ static void test_vmx(void)
 	point(enter(CR3_U57, 0, tagged, true) == EXIT_VMCALL && cell()[0] == 0);
 }
 
+/* What registers can have, the CPU tells, not the paging in use: these have four levels. */
+static void test_registers(void)
+{
+	static const struct {
+		const char *name;
+		enum access access;
+		uint64_t error;
+	} kinds57[] = {
+		{ "WRFSBASE", WRFSBASE, 0 },
+		{ "WRMSR", WRMSR, 0 },
+		{ "LLDT", LLDT, LDT_SEL },
+		{ "INVPCID", INVPCID, 0 },
+	};
+	uint64_t address;
+	unsigned int i;
+	int half;
+	bool ok;
+
+	for (i = 0; i < sizeof(kinds57) / sizeof(*kinds57); i++) {
+		for (half = 0, ok = true; half < 2; half++) {
+			address = CELL_PAGE + (half ? UPPER : 0);
+			ok = ok && raw_address(kinds57[i].access, OFF, address ^ BIT(50), UD, 0) &&
+			     raw_address(kinds57[i].access, OFF, address ^ BIT(57), GP,
+					 kinds57[i].error);
+		}
+		say((const char *[]){ "4 levels on a CPU of 5: ", kinds57[i].name,
+				      " of an address of 57 bits, not of 58", NULL });
+		point(ok);
+	}
+	wrmsr(MSR_FS_BASE, 0);
+	load_ldt(CELL_PAGE);
+	switch_to(OFF);
+}
+
 static void use_five_levels(void)
 {
 	uint64_t *lower = new_table(), *upper = new_table(), *top = new_table();
@@ -796,6 +837,84 @@ static void use_five_levels(void)
 	five_levels((uint64_t)top);
 	root = top;
 	levels = 5;
+}
+
+/* As enter_by(), by tables and with CR4.LA57 as told of either side; the host's are in use then. */
+static uint64_t cross(uint64_t *guest_root, uint64_t *host_root, uint64_t *root4, uint64_t pointer)
+{
+	uint64_t cr4 = read_cr4() & ~CR4_LA57, reason;
+
+	vmwrite(GUEST_CR4, cr4 | CR4_SUP | (guest_root == root4 ? 0 : CR4_LA57));
+	vmwrite(HOST_CR4, cr4 | (host_root == root4 ? 0 : CR4_LA57));
+	reason = enter_by((uint64_t)guest_root, (uint64_t)host_root, pointer, false);
+	root = host_root;
+	levels = host_root == root4 ? 4 : 5;
+	return reason;
+}
+
+/* Do addresses have that many levels? Also by the TLB's leave. */
+static bool host_is(int its)
+{
+	const uint64_t p = CELL_PAGE + WORD;
+
+	return levels == its && !(read_cr4() & CR4_LA57) == (its == 4) &&
+	       pointer_is(its == 4 ? 'x' : 'p', p ^ BIT(51), OFF, &modes[CPL0]) &&
+	       pointer_is(its == 4 ? '.' : 'p', (p + UPPER) ^ BIT(51), SUP, &modes[CPL0]) &&
+	       pointer_is('.', (p + UPPER) ^ BIT(60), SUP, &modes[CPL0]) &&
+	       pointer_is('.', p, OFF, &modes[CPL0]);
+}
+
+/* VM entry and exit between four levels and five: each has the width of its own CR4. */
+static void test_vmx_levels(uint64_t *root4)
+{
+	const uint64_t p = CELL_PAGE + WORD, far = p | BIT(50), upper = p + UPPER;
+	uint64_t *root5 = root;
+	static const char *const names[2][2] = {
+		{ "a guest of 5 levels by a host of 5", "and of 4, left for a host of 4" },
+		{ "a guest of 5 levels by a host of 4", "and of 4, left for a host of 5" },
+	};
+	int i;
+	bool ok;
+
+	build_ept();
+	map_cells();
+	map(far & ~(PAGE - 1), OTHER, U);
+	name = "VMX with EPT and 5-level paging";
+	ok = vmx_on() && vmcs_fill(0, ept[0]);
+	point(ok);
+	if (!ok)
+		return;
+	/* What the probes need is there after an exit. */
+	vmwrite(HOST_TR_SELECTOR, TSS_SEL);
+	vmwrite(HOST_TR_BASE, TOP + TSS);
+	vmwrite(HOST_GDTR_BASE, TOP);
+	vmwrite(HOST_IDTR_BASE, TOP + IDT);
+	for (i = 0; i < 2; i++) {
+		uint64_t *host = i ? root4 : root5, *next = i ? root5 : root4;
+
+		cell()[0] = 0x5555;
+		*(uint64_t *)(OTHER + WORD) = 0x6666;
+		name = names[i][0];
+		point(cross(root5, host, root4, far) == EXIT_VMCALL && todo.value == 0x6666 &&
+		      cross(root5, host, root4, far ^ BIT(57)) == EXIT_EXCEPTION && guest_faults() &&
+		      cross(root5, host, root4, upper ^ BIT(60)) == EXIT_VMCALL &&
+		      todo.value == 0x5555 &&
+		      cross(root5, host, root4, upper ^ BIT(50)) == EXIT_EXCEPTION &&
+		      !guest_faults() && host_is(i ? 4 : 5));
+		name = names[i][1];
+		cell()[0] = 0x5555;
+		point(cross(root4, host, root4, far) == EXIT_EXCEPTION && guest_faults() &&
+		      cross(root4, host, root4, upper ^ BIT(50)) == EXIT_VMCALL &&
+		      todo.value == 0x5555 && cross(root4, next, root4, p) == EXIT_VMCALL &&
+		      host_is(i ? 5 : 4));
+	}
+	name = "a host of 4 levels gives a guest of 5 a base of 57 bits";
+	ok = cross(root5, root4, root4, p) == EXIT_VMCALL && host_is(4);
+	vmwrite(GUEST_GS_BASE, far);
+	ok = ok && cross(root5, root4, root4, p) == EXIT_VMCALL && vmread(GUEST_GS_BASE) == far;
+	vmwrite(GUEST_GS_BASE, far ^ BIT(57));
+	point(ok && cross(root5, root4, root4, p) == (BIT(31) | EXIT_BAD_STATE));
+	vmwrite(GUEST_GS_BASE, 0);
 }
 
 static bool has(uint32_t subleaf, bool in_ecx, int bit)
@@ -841,9 +960,13 @@ void main(void)
 		test_addresses();
 		test_lass();
 		if (has(0, true, 16)) {
+			uint64_t *root4 = root;
+
+			test_registers();
 			use_five_levels();
 			test_rows();
 			test_hidden();
+			test_vmx_levels(root4);
 		} else {
 			test_vmx();
 		}

@@ -102,7 +102,7 @@ extern const uint8_t stubs[][16];
 extern const char move_cr4[];
 
 /* As many tables as the tests need, and some more */
-static PAGE_ALIGNED uint64_t pool[24][512];
+static PAGE_ALIGNED uint64_t pool[32][512];
 static unsigned int pool_used;
 static uint64_t *root;
 static int levels = 4;

@@ -55,6 +55,7 @@
 #define GUEST_CR0	       0x6800
 #define GUEST_CR3	       0x6802
 #define GUEST_CR4	       0x6804
+#define GUEST_GS_BASE	       0x6810
 #define GUEST_GDTR_BASE	       0x6816
 #define GUEST_IDTR_BASE	       0x6818
 #define GUEST_DR7	       0x681a
@@ -64,7 +65,9 @@
 #define HOST_CR0	       0x6c00
 #define HOST_CR3	       0x6c02
 #define HOST_CR4	       0x6c04
+#define HOST_TR_BASE	       0x6c0a
 #define HOST_GDTR_BASE	       0x6c0c
+#define HOST_IDTR_BASE	       0x6c0e
 
 #define CTL_SECONDARY	(1u << 31)
 #define CTL2_EPT	(1u << 1)
