@@ -43,12 +43,17 @@ LAB_kvm_execute_tdp_mmu_test := --append kvm.tdp_mmu=0
 KVM_LINEAR_TESTS := $(addprefix $(KVM_TEST_DIR)/kvm_linear_,test shadow_test)
 LAB_kvm_linear_test := intel
 LAB_kvm_linear_shadow_test := intel --append kvm_intel.ept=0
+# The same with 5-level paging, of the guest alone and of the host too.
+KVM_LA57_TESTS := $(addprefix $(KVM_TEST_DIR)/kvm_la57_,test shadow_test host_test)
+LAB_kvm_la57_test := intel --with la57 --append no5lvl
+LAB_kvm_la57_shadow_test := intel --with la57 --append no5lvl --append kvm_intel.ept=0
+LAB_kvm_la57_host_test := intel --with la57
 # Where there are instructions that KVM does not know.
 LAB_kvm_avx512_test := intel --model corei7_skylake_x
 # Where L1 is offered posted interrupts; and an L2 runs while its pages are protected.
 LAB_kvm_apicv_test := --smp 2 --append kvm_intel.enable_apicv=1
 
-CHECK_kvm += $(KVM_TEST) $(KVM_SMP_TEST) $(KVM_SPP_TEST) $(KVM_NOSPP_TESTS) $(KVM_EXECUTE_TESTS) $(KVM_LINEAR_TESTS) $(KVM_APICV_TEST) \
+CHECK_kvm += $(KVM_TEST) $(KVM_SMP_TEST) $(KVM_SPP_TEST) $(KVM_NOSPP_TESTS) $(KVM_EXECUTE_TESTS) $(KVM_LINEAR_TESTS) $(KVM_LA57_TESTS) $(KVM_APICV_TEST) \
 	     $(KVM_AVX512_TEST)
 
 # The kernel's own test of the VMM's calls, built by the kernel's rules
@@ -58,7 +63,7 @@ CHECK_kvm += $(KVM_SELFTEST)
 $(KVM_SELFTEST): FORCE
 	$(Q)tests/build-selftest.sh lab kvm x86/spp_test $@
 
-kvm-test: $(KVM_TEST) $(KVM_SMP_TEST) $(KVM_SPP_TEST) $(KVM_NOSPP_TESTS) $(KVM_EXECUTE_TESTS) $(KVM_LINEAR_TESTS) \
+kvm-test: $(KVM_TEST) $(KVM_SMP_TEST) $(KVM_SPP_TEST) $(KVM_NOSPP_TESTS) $(KVM_EXECUTE_TESTS) $(KVM_LINEAR_TESTS) $(KVM_LA57_TESTS) \
 	  $(KVM_APICV_TEST) $(KVM_AVX512_TEST)
 .PHONY: kvm-test
 
@@ -95,6 +100,6 @@ $(KVM_TEST_DIR)/%.c.o: tests/kvm/%.c $(KVM_TEST_HEADERS) tests/kvm/build.mk
 $(KVM_TEST): $(KVM_TEST_OBJECTS)
 	$(call quiet,LINK,$@)$(CC) -static -no-pie -s $(KVM_TEST_OBJECTS) $(LIBBPF_LIBS) -lpthread -o $@
 
-$(KVM_SMP_TEST) $(KVM_SPP_TEST) $(KVM_NOSPP_TESTS) $(KVM_EXECUTE_TESTS) $(KVM_LINEAR_TESTS) $(KVM_APICV_TEST) \
+$(KVM_SMP_TEST) $(KVM_SPP_TEST) $(KVM_NOSPP_TESTS) $(KVM_EXECUTE_TESTS) $(KVM_LINEAR_TESTS) $(KVM_LA57_TESTS) $(KVM_APICV_TEST) \
 $(KVM_AVX512_TEST): $(KVM_TEST)
 	$(Q)ln -f $< $@

@@ -24,11 +24,16 @@
 /* A page in each half; canonical with 48 bits, so with 57 too. */
 #define LOWER_PAGE	0x70000000UL
 #define UPPER_PAGE	0xffff900000000000UL
+/* With 57 bits only; LAM_U48 makes the other page of what points to the lower one. */
+#define FAR		(0xf0UL << 48)
 #define OFFSET		0x100UL
 #define LOWER_FRAME	(GUEST_ARENA + 2 * PAGE_SIZE)
 #define UPPER_FRAME	(GUEST_ARENA + 3 * PAGE_SIZE)
 
 #define SIGN		(1UL << 63)
+#define PFERR_WRITE	(1U << 1)
+#define PFERR_USER	(1U << 2)
+#define PFERR_FETCH	(1U << 4)
 #define RET		0xc3
 #define VALUE		0xc3c3c3c3c3c3c3c3UL
 
@@ -51,10 +56,20 @@ static const struct mode modes[] = {
 	{ .cr4 = CR4_LAM_SUP | CR4_LA57 },
 };
 
+static const struct page {
+	uint64_t gva, frame;
+} pages[] = {
+	{ LOWER_PAGE, LOWER_FRAME },
+	{ UPPER_PAGE, UPPER_FRAME },
+	{ LOWER_PAGE | FAR, GUEST_ARENA + 4 * PAGE_SIZE },
+	{ UPPER_PAGE & ~FAR, GUEST_ARENA + 5 * PAGE_SIZE },
+};
+
 /** struct row - one kind of access */
 struct row {
 	enum guest_probe probe;
 	bool stack;		/* #SS, not #GP */
+	bool write;
 	bool raw;		/* not data: metadata is none */
 	bool never;		/* does not fault at all */
 	bool untouched;		/* nothing is read or written there */
@@ -64,14 +79,14 @@ struct row {
 
 static const struct row rows[] = {
 	{ PROBE_LOAD },
-	{ PROBE_STORE },
+	{ PROBE_STORE, .write = true },
 	{ PROBE_MOVS },
-	{ PROBE_SGDT },
+	{ PROBE_SGDT, .write = true },
 	{ PROBE_INVPCID_AT, .kernel_only = true, .native_only = true },
-	{ PROBE_PUSH, .stack = true },
+	{ PROBE_PUSH, .stack = true, .write = true },
 	{ PROBE_POP, .stack = true },
 	{ PROBE_LOAD_SS, .stack = true },
-	{ PROBE_CALL_ON, .stack = true },
+	{ PROBE_CALL_ON, .stack = true, .write = true },
 	{ PROBE_CALL, .raw = true },
 	{ PROBE_INVLPG, .never = true, .untouched = true, .kernel_only = true },
 	{ PROBE_INVPCID, .raw = true, .untouched = true, .kernel_only = true, .native_only = true },
@@ -81,14 +96,15 @@ static const struct row rows[] = {
 /* What is put into a pointer, by exclusive or; besides random bits. */
 static const uint64_t tags[] = {
 	0, 1UL << 62, 1UL << 57, 1UL << 56, 1UL << 48, 1UL << 47, 0x3fUL << 57, 0x7fffUL << 48,
-	0x7fffUL << 48 | 1UL << 47,
+	0x7fffUL << 48 | 1UL << 47, FAR,
 };
 #define RANDOM_TAGS	6
 
 struct lam {
 	struct vm *vm;
 	struct vcpu *v;
-	uint64_t root5;		/* of five levels */
+	unsigned int bits;	/* of the CPU's widest addresses */
+	unsigned int nr_pages;	/* that it can have */
 };
 
 static bool is_canonical(uint64_t p, unsigned int bits)
@@ -98,13 +114,16 @@ static bool is_canonical(uint64_t p, unsigned int bits)
 	return !top || top == -1;
 }
 
-/* The architecture's rules. */
-static bool is_legal(const struct mode *m, const struct row *row, uint64_t p)
+/* The architecture's rules: is there no #GP or #SS? What is at *@p then is asked for. */
+static bool is_legal(const struct lam *l, const struct mode *m, const struct row *row, uint64_t *p)
 {
 	unsigned int bits = m->cr4 & CR4_LA57 ? 57 : 48, width = 0;
 
+	/* What INVPCID names need only be an address of the CPU's. */
+	if (row->raw && row->untouched)
+		bits = l->bits;
 	if (!row->raw) {
-		if (p & SIGN)
+		if (*p & SIGN)
 			width = m->cr4 & CR4_LAM_SUP ? bits : 0;
 		else if (m->cr3 & CR3_LAM_U57)
 			width = 57;
@@ -114,16 +133,32 @@ static bool is_legal(const struct mode *m, const struct row *row, uint64_t p)
 	if (width) {
 		uint64_t metadata = ~SIGN & ~((1UL << width) - 1);
 
-		if (!(p & SIGN) != !(p & 1UL << (width - 1)))
+		if (!(*p & SIGN) != !(*p & 1UL << (width - 1)))
 			return false;
-		p = p & SIGN ? p | metadata : p & ~metadata;
+		*p = *p & SIGN ? *p | metadata : *p & ~metadata;
 	}
-	return is_canonical(p, bits);
+	return is_canonical(*p, bits);
+}
+
+/* The page that has the address, NULL if none. */
+static const struct page *page_of(const struct lam *l, const struct mode *m, uint64_t p)
+{
+	unsigned int i;
+
+	for (i = 0; i < (m->cr4 & CR4_LA57 ? l->nr_pages : 2); i++)
+		if (p - pages[i].gva < PAGE_SIZE)
+			return &pages[i];
+	return NULL;
 }
 
 static bool has(struct vcpu *v, uint32_t index, enum cpuid_register reg, uint32_t bit)
 {
 	return vcpu_cpuid(v, 7, index, reg) & bit;
+}
+
+static uint64_t root_of(const struct lam *l, const struct mode *m)
+{
+	return m->cr4 & CR4_LA57 ? l->vm->root5 : l->vm->cr3;
 }
 
 static void begin(struct lam *l, const struct mode *m)
@@ -133,8 +168,9 @@ static void begin(struct lam *l, const struct mode *m)
 	vcpu_reset_state(l->v);
 	vcpu_set_ist(l->v, VECTOR_SS, 2);
 	vcpu_set_ist(l->v, VECTOR_GP, 2);
+	vcpu_set_ist(l->v, VECTOR_PF, 2);
 	vcpu_ioctl(l->v, KVM_GET_SREGS, &s);
-	s.cr3 = (m->cr4 & CR4_LA57 ? l->root5 : l->vm->cr3) | m->cr3;
+	s.cr3 = root_of(l, m) | m->cr3;
 	s.cr4 |= m->cr4;
 	vcpu_ioctl(l->v, KVM_SET_SREGS, &s);
 }
@@ -142,31 +178,35 @@ static void begin(struct lam *l, const struct mode *m)
 static void lam_set_up(struct lam *l)
 {
 	const struct vm_options options = { .flags = VM_HIGH };
-	uint64_t *root;
+	unsigned int i;
 
 	l->vm = vm_new(&options);
 	l->v = l->vm->vcpu[0];
 	require(host_force_emulation(true), "kvm.force_emulation_prefix: %s", strerror(errno));
-	/* Above four levels one more, for the first and the last of what it maps. */
-	l->root5 = vm_new_table(l->vm);
-	root = vm_hva(l->vm, l->root5);
-	root[0] = root[511] = l->vm->cr3 | PTE_DEFAULT;
-	vm_map(l->vm, LOWER_PAGE, LOWER_FRAME, 1, PTE_PRESENT);
-	vm_map(l->vm, UPPER_PAGE, UPPER_FRAME, 1, PTE_PRESENT);
+	l->bits = 48;
+	l->nr_pages = 2;
+	if (has(l->v, 0, CPUID_ECX, CPUID_7_0_LA57)) {
+		vm_five_levels(l->vm);
+		l->bits = 57;
+		l->nr_pages = ARRAY_SIZE(pages);
+	}
+	for (i = 0; i < l->nr_pages; i++)
+		vm_map(l->vm, pages[i].gva, pages[i].frame, 1, PTE_PRESENT);
 }
 
 static struct run probe(struct lam *l, const struct mode *m, const struct row *row, uint64_t p,
 			bool user, bool forced)
 {
 	uint64_t bits = PTE_PRESENT | PTE_WRITE | (user ? PTE_USER : 0);
+	unsigned int i;
 	struct run r;
 
-	memset(vm_hva(l->vm, LOWER_FRAME), row->probe == PROBE_INVPCID_AT ? 0 : RET, PAGE_SIZE);
-	memset(vm_hva(l->vm, UPPER_FRAME), row->probe == PROBE_INVPCID_AT ? 0 : RET, PAGE_SIZE);
-	vcpu_map(l->v, LOWER_PAGE, LOWER_FRAME, bits);
-	vcpu_map(l->v, UPPER_PAGE, UPPER_FRAME, bits);
-	require_done(vcpu_op(l->v, OP_LOAD_CR3,
-			     (m->cr4 & CR4_LA57 ? l->root5 : l->vm->cr3) | m->cr3));
+	for (i = 0; i < (m->cr4 & CR4_LA57 ? l->nr_pages : 2); i++) {
+		memset(vm_hva(l->vm, pages[i].frame), row->probe == PROBE_INVPCID_AT ? 0 : RET,
+		       PAGE_SIZE);
+		vcpu_map(l->v, pages[i].gva, pages[i].frame, bits);
+	}
+	require_done(vcpu_op(l->v, OP_LOAD_CR3, root_of(l, m) | m->cr3));
 	if (user)
 		l->v->cpu->flags |= GUEST_F_USER;
 	r = vcpu_op(l->v, OP_PROBE, row->probe, p, forced ? PROBE_FORCED : 0, 42);
@@ -179,35 +219,56 @@ static bool is_accessed(struct lam *l, uint64_t gva)
 	return vm_read64(l->vm, vm_pte(l->vm, gva)) & PTE_ACCESSED;
 }
 
+/* The error code of a page fault where nothing is mapped. */
+static uint32_t absent_error(const struct row *row, bool user)
+{
+	return (row->write ? PFERR_WRITE : 0) | (user ? PFERR_USER : 0) |
+	       (row->probe == PROBE_CALL ? PFERR_FETCH : 0);
+}
+
 static bool check(struct lam *l, const struct mode *m, const struct row *row, uint64_t p,
 		  bool user, bool forced)
 {
-	bool legal = row->never || is_legal(m, row, p);
-	uint32_t vector = legal ? GUEST_NO_FAULT : row->stack ? VECTOR_SS : VECTOR_GP;
-	uint64_t page = p & SIGN ? UPPER_PAGE : LOWER_PAGE;
+	uint64_t at = p;
+	bool legal = row->never || is_legal(l, m, row, &at);
+	const struct page *page = page_of(l, m, at);
+	bool absent = legal && !row->untouched && !page;
+	uint32_t vector = absent ? VECTOR_PF : legal ? GUEST_NO_FAULT : row->stack ? VECTOR_SS :
+			  VECTOR_GP;
 	struct run r = probe(l, m, row, p, user, forced);
+	unsigned int i;
 	bool ok;
 
-	ok = expect(r.end == RUN_DONE && r.vector == vector && !r.error &&
-		    (legal || (r.fault_rip == r.insn && r.faults == 1)),
+	ok = expect(r.end == RUN_DONE && r.vector == vector &&
+		    r.error == (absent ? absent_error(row, user) : 0) &&
+		    (!absent || r.cr2 == at) &&
+		    (vector == GUEST_NO_FAULT ||
+		     (r.fault_rip == (absent && row->raw ? at : r.insn) && r.faults == 1)),
 		    "cr3 %#lx cr4 %#lx pointer %#lx of %s mode, %s: %s, expected exception %d",
 		    m->cr3, m->cr4, p, user ? "user" : "kernel", forced ? "emulated" : "native",
 		    run_text(&r), (int)vector);
-	if (row->probe == PROBE_LOAD && legal)
+	if (row->probe == PROBE_LOAD && vector == GUEST_NO_FAULT)
 		ok &= expect_eq(r.ret[0], VALUE);
 	if (row->probe == PROBE_LEA)
 		ok &= expect_eq(r.ret[0], p);
-	if (!row->untouched)
-		ok &= expect(is_accessed(l, page) == legal, "pointer %#lx: page tables are %swalked",
-			     p, legal ? "not " : "");
+	for (i = 0; !row->untouched && i < (m->cr4 & CR4_LA57 ? l->nr_pages : 2); i++) {
+		bool reached = legal && page == &pages[i];
+
+		ok &= expect(is_accessed(l, pages[i].gva) == reached,
+			     "cr3 %#lx cr4 %#lx pointer %#lx: page tables of %#lx are %swalked",
+			     m->cr3, m->cr4, p, pages[i].gva, reached ? "not " : "");
+	}
 	return ok;
 }
 
-/* One row: in each mode, each pointer of a page in each half, by both sides, both ways. */
+/*
+ * One row: in each mode, each pointer of a page in each half, and of another that needs 57 bits,
+ * by both sides, both ways.
+ */
 static void test_row(uintptr_t arg)
 {
 	const struct row *row = &rows[arg];
-	unsigned int i, t, ways, nr = 0, legal = 0;
+	unsigned int i, t, ways, nr = 0, legal = 0, absent = 0;
 	struct lam l;
 
 	lam_set_up(&l);
@@ -221,21 +282,24 @@ static void test_row(uintptr_t arg)
 			uint64_t tag = t < ARRAY_SIZE(tags) ? tags[t] : test_random() & ~SIGN &
 				       ~((1UL << 47) - 1);
 
-			for (ways = 0; ways < 8; ways++) {
-				bool user = ways & 1, forced = ways & 2, high = ways & 4;
-				uint64_t p = ((high ? UPPER_PAGE : LOWER_PAGE) + OFFSET) ^ tag;
+			for (ways = 0; ways < 4 * (m->cr4 & CR4_LA57 ? l.nr_pages : 2); ways++) {
+				bool user = ways & 1, forced = ways & 2;
+				uint64_t p = (pages[ways >> 2].gva + OFFSET) ^ tag, at = p;
 
-				if ((user && (row->kernel_only || high)) ||
+				if ((user && (row->kernel_only || p & SIGN)) ||
 				    (forced && row->native_only))
 					continue;
 				nr++;
-				legal += row->never || is_legal(m, row, p);
+				if (row->never || is_legal(&l, m, row, &at)) {
+					legal++;
+					absent += !row->untouched && !page_of(&l, m, at);
+				}
 				if (!check(&l, m, row, p, user, forced))
 					begin(&l, m);
 			}
 		}
 	}
-	tap_note("%u pointers, %u of them legal", nr, legal);
+	tap_note("%u pointers, %u of them legal, of these %u to no page", nr, legal, absent);
 	vm_free(l.vm);
 }
 
@@ -243,7 +307,7 @@ static void test_row(uintptr_t arg)
 static void test_table(uintptr_t forced)
 {
 	static const struct mode sup = { .cr4 = CR4_LAM_SUP };
-	static const uint64_t tag = 1UL << 50;
+	static const uint64_t tag = 1UL << 60;
 	struct kvm_sregs s;
 	struct lam l;
 	unsigned int i;

@@ -49,6 +49,7 @@ static const struct test_suite *const suites[] = {
 	&suite_pin,
 	&suite_pinnested,
 	&suite_lam,
+	&suite_la57,
 	NULL
 };
 
@@ -69,6 +70,8 @@ static char *const usual_nospp[] = { "nospp", "engine", "write", "read", "surviv
 static char *const usual_execute[] = { "execute", "read", "learn", "nested" };
 /* What linear addresses mean, on a host that has LASS and LAM. */
 static char *const usual_linear[] = { "lass", "lam" };
+/* The same on one that has 5-level paging too. */
+static char *const usual_la57[] = { "lam", "la57" };
 static char *const usual_spp[] = {
 	"spp", "engine", "write", "instructions", "verdict", "event", "walk", "unemulatable",
 	"step", "execute", "read", "learn", "kvmwrite", "nested", "hypervisor", "nestedwrite",
@@ -85,6 +88,7 @@ static void usage(FILE *to)
 		"       kvm_nospp_..._test: the same of a host that lacks something for it\n"
 		"       kvm_execute_..._test: who may execute, where something for it is missing\n"
 		"       kvm_linear_..._test: LASS and LAM, on a CPU that has them\n"
+		"       kvm_la57_..._test: LAM and LASS, on a CPU that has 5-level paging too\n"
 		"       kvm_avx512_test: with what needs a CPU that has AVX-512\n"
 		"       kvm_apicv_test: with what needs posted interrupts\n"
 		"  --list           print the names of all cases\n"
@@ -142,6 +146,8 @@ int main(int argc, char **argv)
 		return tap_run(suites, usual_avx512, ARRAY_SIZE(usual_avx512));
 	if (strstr(basename(argv[0]), "execute"))
 		return tap_run(suites, usual_execute, ARRAY_SIZE(usual_execute));
+	if (strstr(basename(argv[0]), "la57"))
+		return tap_run(suites, usual_la57, ARRAY_SIZE(usual_la57));
 	if (strstr(basename(argv[0]), "linear"))
 		return tap_run(suites, usual_linear, ARRAY_SIZE(usual_linear));
 	if (strstr(basename(argv[0]), "nospp"))

@@ -41,5 +41,6 @@ extern const struct test_suite suite_lass;
 extern const struct test_suite suite_pin;
 extern const struct test_suite suite_pinnested;
 extern const struct test_suite suite_lam;
+extern const struct test_suite suite_la57;
 
 #endif /* KVM_TEST_SUITES_H */

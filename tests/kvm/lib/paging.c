@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* The guest's own page tables: four levels, 4 KiB leaves. */
+/* The guest's own page tables: four levels, and a fifth if asked for; 4 KiB leaves. */
 #include "vm.h"
 
 uint64_t vm_new_table(struct vm *vm)
@@ -19,10 +19,10 @@ static uint64_t entry_of(uint64_t table, uint64_t gva, int level)
 
 static uint64_t walk(struct vm *vm, uint64_t gva, bool create)
 {
-	uint64_t table = vm->cr3, *entry;
+	uint64_t table = vm->root5 ? vm->root5 : vm->cr3, *entry;
 	int level;
 
-	for (level = 4; level > 1; level--) {
+	for (level = vm->root5 ? 5 : 4; level > 1; level--) {
 		entry = vm_hva(vm, entry_of(table, gva, level));
 		if (!(*entry & PTE_PRESENT)) {
 			require(create, "no page table for %#llx", (unsigned long long)gva);
@@ -32,6 +32,17 @@ static uint64_t walk(struct vm *vm, uint64_t gva, bool create)
 		table = *entry & PTE_FRAME;
 	}
 	return entry_of(table, gva, 1);
+}
+
+uint64_t vm_five_levels(struct vm *vm)
+{
+	uint64_t root5 = vm_new_table(vm), *root = vm_hva(vm, root5);
+
+	/* Both halves are of one table, as they are with four levels. */
+	root[0] = vm->cr3 | PTE_DEFAULT;
+	root[511] = root[0];
+	vm->root5 = root5;
+	return root5;
 }
 
 void vm_map(struct vm *vm, uint64_t gva, uint64_t gpa, unsigned long pages, uint64_t bits)

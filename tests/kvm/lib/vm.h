@@ -72,6 +72,7 @@ struct vm {
 	struct slot slots[VM_MAX_SLOTS];
 	uint64_t next_table;	/* where the next page table goes */
 	uint64_t cr3;
+	uint64_t root5;		/* of vm_five_levels(), else 0 */
 };
 
 /** struct vm_options - everything a test may choose about a new VM */
@@ -155,6 +156,12 @@ static inline uint64_t vm_read64(struct vm *vm, uint64_t gpa)
 
 /** vm_new_table - an empty page of the guest's page tables; its address */
 uint64_t vm_new_table(struct vm *vm);
+
+/**
+ * vm_five_levels - a root for 5-level paging, by which all addresses of 48 bits are what they
+ * are by @vm->cr3; vm_map() and vm_pte() then take addresses of 57 bits
+ */
+uint64_t vm_five_levels(struct vm *vm);
 
 /** vm_map - map @pages 4 KiB pages of @gpa at @gva with leaf bits @bits */
 void vm_map(struct vm *vm, uint64_t gva, uint64_t gpa, unsigned long pages, uint64_t bits);
