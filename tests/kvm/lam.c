@@ -91,6 +91,7 @@ static const struct row rows[] = {
 	{ PROBE_INVLPG, .never = true, .untouched = true, .kernel_only = true },
 	{ PROBE_INVPCID, .raw = true, .untouched = true, .kernel_only = true, .native_only = true },
 	{ PROBE_LEA, .never = true, .untouched = true },
+	{ PROBE_LEAVE, .stack = true },
 };
 
 /* What is put into a pointer, by exclusive or; besides random bits. */
@@ -460,6 +461,10 @@ static void test_violation(uintptr_t arg)
 	expect_gp(vcpu_op(v, OP_REP_MOVS, TAGGED(denied, TAG),
 			  TAGGED(DENIED_PAGE + 8 * SUBPAGE, OTHER_TAG), 8, 1));
 	expect_tag(id, denied, TAG);
+	/* Not the nearest one, if the other's operand is there. */
+	expect_gp(vcpu_op(v, OP_REP_MOVS, TAGGED(denied - 4, TAG), TAGGED(denied + 2, OTHER_TAG),
+			  8, 1));
+	expect_tag(id, denied, TAG);
 	/* The stack's. */
 	vcpu_set_ist(v, VECTOR_GP, 2);
 	expect_gp(vcpu_op(v, OP_PUSH, TAGGED(denied + 8, TAG), 1));
@@ -515,6 +520,13 @@ static void test_violation_read(uintptr_t arg)
 	expect_gp(vcpu_op(v, OP_LOAD, TAGGED(DENIED_PAGE + 16, TAG), 0, 8));
 	expect_tag(id, DENIED_PAGE + 16, TAG);
 	expect_done(vcpu_op(v, OP_LOAD, TAGGED(DENIED_PAGE + PAGE_SIZE, TAG), 0, 8));
+	/* Of two pointers to the same place the one that is read by. */
+	expect_gp(vcpu_op(v, OP_REP_MOVS, TAGGED(DENIED_PAGE + 16, OTHER_TAG),
+			  TAGGED(DENIED_PAGE + 16, TAG), 8, 1));
+	expect_tag(id, DENIED_PAGE + 16, TAG);
+	/* Without an operand. */
+	expect_gp(vcpu_op(v, OP_PROBE, PROBE_LEAVE, TAGGED(DENIED_PAGE + 16, TAG)));
+	expect_tag(id, DENIED_PAGE + 16, TAG);
 	vm_free(v->vm);
 }
 
@@ -579,6 +591,7 @@ const struct test_suite suite_lam = {
 		{ "invlpg", test_row, 10 },
 		{ "invpcid", test_row, 11 },
 		{ "lea", test_row, 12 },
+		{ "leave", test_row, 13 },
 		{ "table", test_table, 0 },
 		{ "table-emulated", test_table, 1 },
 		{ "bits", test_bits, 1 },

@@ -224,6 +224,7 @@ enum guest_probe {
 	PROBE_VMPTRLD,		/* 8 bytes, which are no VMCS's address: it fails */
 	PROBE_INVEPT,		/* 16 bytes, of all contexts */
 	PROBE_INVVPID,		/* likewise */
+	PROBE_LEAVE,		/* 8 bytes by RBP, without an operand */
 	PROBE_NR
 };
 

@@ -59,6 +59,24 @@ static void probe_rbp(struct guest_cpu *cpu, uint64_t p)
 	cpu->ret[0] = value;
 }
 
+/* RBP may be the frame pointer: it is put back before the compiler needs it. */
+static void probe_leave(struct guest_cpu *cpu, uint64_t p)
+{
+	uint64_t value = 0;
+
+	if (cpu->arg[2] & PROBE_FORCED)
+		asm volatile("xchgq %%rbp, %%rsi\n\t"
+			     TRY_ON_STACK_BEHIND(FORCED, "%[sp]", "leave")
+			     "movq %%rbp, %%rax\n\tmovq %%rsi, %%rbp"
+			     : "+a"(value), "+S"(p) : [sp] "c"(FREE_STACK) : TRY_CLOBBERS);
+	else
+		asm volatile("xchgq %%rbp, %%rsi\n\t"
+			     TRY_ON_STACK("%[sp]", "leave")
+			     "movq %%rbp, %%rax\n\tmovq %%rsi, %%rbp"
+			     : "+a"(value), "+S"(p) : [sp] "c"(FREE_STACK) : TRY_CLOBBERS);
+	cpu->ret[0] = value;
+}
+
 static void probe_stack(struct guest_cpu *cpu, uint64_t p)
 {
 	uint64_t value = cpu->arg[3];
@@ -208,6 +226,9 @@ void op_probe(struct guest_cpu *cpu)
 		break;
 	case PROBE_LOAD_SS:
 		probe_rbp(cpu, p);
+		break;
+	case PROBE_LEAVE:
+		probe_leave(cpu, p);
 		break;
 	case PROBE_PUSH:
 	case PROBE_POP:

@@ -16,6 +16,9 @@
 #define KVM_VMI_TAG_SHIFT	48
 #define KVM_VMI_TAG_BITS	GENMASK_ULL(62, KVM_VMI_TAG_SHIFT)
 
+/* The opcode of LEAVE (SDM vol. 2). */
+#define KVM_VMI_LEAVE		0xc9
+
 static bool kvm_vmi_has_tags(struct kvm_vcpu *vcpu)
 {
 	return kvm_x86_ops.get_untagged_addr && is_64_bit_mode(vcpu) &&
@@ -23,13 +26,16 @@ static bool kvm_vmi_has_tags(struct kvm_vcpu *vcpu)
 		kvm_is_cr4_bit_set(vcpu, X86_CR4_LAM_SUP));
 }
 
-/* Is it nearer than @nearest bytes to where the access was? */
+/* To @bytes from there: is that nearer than @nearest bytes to where the access was? */
 static void kvm_vmi_try_pointer(struct kvm_vcpu *vcpu, struct kvm_vmi_violation *v, u64 pointer,
-				u64 *nearest)
+				unsigned int bytes, u64 *nearest)
 {
 	u64 gva = kvm_x86_call(get_untagged_addr)(vcpu, pointer, 0);
 	u64 distance = v->gva >= gva ? v->gva - gva : gva - v->gva;
 
+	/* What crosses into a page is told from where that begins. */
+	if (v->gva - gva < bytes)
+		distance = 0;
 	if (distance >= *nearest)
 		return;
 	*nearest = distance;
@@ -48,7 +54,7 @@ static void kvm_vmi_try_operand(struct kvm_vcpu *vcpu, struct kvm_vmi_violation 
 	/* The other segments begin at 0 in 64-bit mode. */
 	if (op->addr.mem.seg == VCPU_SREG_FS || op->addr.mem.seg == VCPU_SREG_GS)
 		pointer += kvm_get_segment_base(vcpu, op->addr.mem.seg);
-	kvm_vmi_try_pointer(vcpu, v, pointer, nearest);
+	kvm_vmi_try_pointer(vcpu, v, pointer, op->bytes, nearest);
 }
 
 /**
@@ -61,6 +67,7 @@ static void kvm_vmi_try_operand(struct kvm_vcpu *vcpu, struct kvm_vmi_violation 
 void kvm_vmi_find_tag(struct kvm_vcpu *vcpu, struct kvm_vmi_violation *v, bool decoded)
 {
 	struct x86_emulate_ctxt *ctxt = vcpu->arch.emulate_ctxt;
+	bool read = v->kind == KVM_VMI_READ;
 	u64 nearest = PAGE_SIZE;
 	u32 length;
 
@@ -68,8 +75,13 @@ void kvm_vmi_find_tag(struct kvm_vcpu *vcpu, struct kvm_vmi_violation *v, bool d
 	    v->flags & KVM_VMI_V_VECTORING || (!decoded && !kvm_vmi_decode(vcpu, &length)))
 		return;
 
-	kvm_vmi_try_operand(vcpu, v, &ctxt->dst, &nearest);
-	kvm_vmi_try_operand(vcpu, v, &ctxt->src, &nearest);
+	/* Of two pointers to the same place, what is read is the source's. */
+	kvm_vmi_try_operand(vcpu, v, read ? &ctxt->src : &ctxt->dst, &nearest);
+	kvm_vmi_try_operand(vcpu, v, read ? &ctxt->dst : &ctxt->src, &nearest);
+	kvm_vmi_try_operand(vcpu, v, &ctxt->src2, &nearest);
 	kvm_vmi_try_operand(vcpu, v, &ctxt->memop, &nearest);
-	kvm_vmi_try_pointer(vcpu, v, kvm_rsp_read(vcpu), &nearest);
+	/* LEAVE reads by way of RBP, which the decoder has for no operand. */
+	if (ctxt->opcode_len == 1 && ctxt->b == KVM_VMI_LEAVE)
+		kvm_vmi_try_pointer(vcpu, v, kvm_rbp_read(vcpu), sizeof(u64), &nearest);
+	kvm_vmi_try_pointer(vcpu, v, kvm_rsp_read(vcpu), 0, &nearest);
 }
