@@ -690,6 +690,15 @@ static void test_unpinned(uintptr_t i)
 		expect_eq(told->flags, b->reg == KVM_VMI_REG_CR0 ? b->mask : 0);
 		expect_eq(told->pid, v->id);
 	}
+	/* Whoever pins the bit next is told too. */
+	pin_only(id, PIN_RULE, NULL);
+	pin_only(id, PIN_RULE, b);
+	for (second = 0; second < 4; second++) {
+		expect_done(vcpu_op(v, OP_NOP));
+		usleep(1100000);
+	}
+	expect_done(vcpu_op(v, OP_NOP));
+	expect_eq(vmi_log_lives(id, VMI_UNPINNED), 2);
 	vm_free(vm);
 }
 

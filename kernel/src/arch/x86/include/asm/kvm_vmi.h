@@ -275,7 +275,7 @@ enum kvm_vmi_fetches {
  * @gva_valid: see @gva
  * @loading: all registers are being loaded at once, looked at when that is over
  * @held: bits of CR0 and CR4 that L1 does not change without an exit, because they are pinned
- * @pin_seq: &kvm_vmi.pin_seq when @held was set
+ * @pin_seq: &kvm_vmi.pin_seq when @held was set and @clear forgotten
  * @clear: pinned bits that were clear, in long mode, when they were last looked at
  * @clear_since: since when, jiffies
  * @clear_told: and that has been told

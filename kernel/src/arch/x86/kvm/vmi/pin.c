@@ -80,7 +80,7 @@ void kvm_vmi_update_pins(struct kvm_vmi *vmi)
 	struct kvm_vmi_layer *layer = &vmi->layers[KVM_VMI_LAYER_DAEMON];
 	struct kvm_vmi_pins pins = {};
 	struct kvm_vmi_rule_entry *e;
-	bool owned = false;
+	bool changed = false;
 	unsigned long id;
 	unsigned int i;
 
@@ -90,12 +90,12 @@ void kvm_vmi_update_pins(struct kvm_vmi *vmi)
 			pins.reg[i] |= e->pins.reg[i];
 
 	for (i = 0; i < KVM_VMI_NR_PINNED; i++) {
-		owned |= (pins.reg[i] ^ vmi->pins.reg[i]) & kvm_vmi_may_own.reg[i];
+		changed |= pins.reg[i] != vmi->pins.reg[i];
 		WRITE_ONCE(vmi->pins.reg[i], pins.reg[i]);
 	}
 	if (kvm_vmi_has_pins(vmi))
 		schedule_delayed_work(&vmi->pin_work, KVM_VMI_CLEAR_TIME);
-	if (!owned)
+	if (!changed)
 		return;
 	/* Who sees the new number sees the new bits.  Pairs with kvm_vmi_serve_pins(). */
 	smp_wmb();
@@ -103,10 +103,10 @@ void kvm_vmi_update_pins(struct kvm_vmi *vmi)
 }
 
 /**
- * kvm_vmi_spread_pins - have all vCPUs exit for the bits that are pinned now
+ * kvm_vmi_spread_pins - have all vCPUs look at the bits that are pinned now
  * @kvm: the VM, not locked
  *
- * On return none changes such a bit without an exit any more.  One that is created meanwhile
+ * On return none changes one of them without an exit any more.  One that is created meanwhile
  * sees that before it first enters the guest.
  */
 void kvm_vmi_spread_pins(struct kvm *kvm)
@@ -127,7 +127,7 @@ static u64 kvm_vmi_read_pinned(struct kvm_vcpu *vcpu, enum kvm_vmi_pinned i)
 	}
 }
 
-/* Have the vCPU exit for what is pinned now. */
+/* Have the vCPU exit for what is pinned now, and tell what is clear of it. */
 static void kvm_vmi_hold(struct kvm_vcpu *vcpu)
 {
 	struct kvm_vcpu_vmi *state = &vcpu->arch.vmi;
@@ -146,6 +146,8 @@ static void kvm_vmi_hold(struct kvm_vcpu *vcpu)
 	for (i = 0; i < KVM_VMI_NR_PINNED; i++)
 		state->held.reg[i] = READ_ONCE(vmi->pins.reg[i]) & kvm_vmi_may_own.reg[i];
 	state->pin_seq = seq;
+	/* Whoever has pinned a bit that is clear is told, though another was told before. */
+	memset(&state->clear, 0, sizeof(state->clear));
 	kvm_x86_call(update_guest_owned_crs)(vcpu);
 }
 
@@ -299,7 +301,7 @@ static void kvm_vmi_read_all_pinned(struct kvm_vcpu *vcpu, struct kvm_vmi_pins *
  * @vcpu: the vCPU, its own thread
  *
  * Whoever is left then, for whom, is the guest's to say: on AMD SMRAM has that.  So what L1
- * had counts for both, and also if nothing is pinned yet.
+ * had counts for both, and also if nothing is pinned yet: which is why this has no key.
  */
 void kvm_vmi_leave_l1(struct kvm_vcpu *vcpu)
 {

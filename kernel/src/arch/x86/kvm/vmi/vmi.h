@@ -202,8 +202,7 @@ enum kvm_vmi_admission_state {
  *	mmu_lock too, so that it stands still for who makes SPTEs; never 0
  * @marks: runs of @aliases
  * @pins: the bits that rules in force keep set, READ_ONCE()/WRITE_ONCE()
- * @pin_seq: of those bits of @pins that CPUs may let a guest change without an exit; 0 if
- *	there have never been any
+ * @pin_seq: of changes of @pins; 0 if there have never been any
  * @pin_work: has vCPUs look which of @pins are clear
  * @engine: &enum kvm_vmi_engine as asked for
  * @engine_fixed: the VM has been protected, the engine stays
