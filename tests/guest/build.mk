@@ -46,16 +46,17 @@ CHECK_guest += tests/guest/linear.sh
 tests/guest/linear.sh: $(GUEST_NEEDS)
 
 # The kernel's own test of address masking, in a kernel that offers it to its programs;
-# one script under three names
+# one script under four names
 GUEST_LAM := $(GUEST_DIR)/lam
 LAM_LAB := intel --mem 1536 --qemu --shell --program $(GUEST_DIR)/await:/usr/bin/await \
 	   --file tests/guest/lib.sh:/lab/guest/lib.sh --file $(GUEST_LAM)/bzImage:/lab/guest/lam/bzImage \
 	   --file $(GUEST_LAM)/guest.cpio:/lab/guest/lam/initramfs.cpio \
 	   --program $(GUEST_LAM)/lam
 LAM_NEEDS := $(GUEST_DIR)/await $(GUEST_LAM)/bzImage $(GUEST_LAM)/guest.cpio
-LAM_TESTS := tests/guest/lam-selftest.sh $(addprefix $(GUEST_DIR)/lam-selftest-,shadow.sh bare.sh)
+LAM_TESTS := tests/guest/lam-selftest.sh $(addprefix $(GUEST_DIR)/lam-selftest-,shadow.sh la57.sh bare.sh)
 LAB_lam-selftest.sh := $(LAM_LAB)
 LAB_lam-selftest-shadow.sh := $(LAM_LAB) --append kvm_intel.ept=0
+LAB_lam-selftest-la57.sh := $(LAM_LAB) --with la57 --append no5lvl
 LAB_lam-selftest-bare.sh := $(LAM_LAB) --kernel $(GUEST_LAM)/bzImage
 CHECK_guest += $(LAM_TESTS)
 

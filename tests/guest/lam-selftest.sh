@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # The kernel's own test of Linear Address Masking (LAM), selftests/x86/lam, in a Linux guest
 # that offers it to its programs. Runs on the lab's host: with the guest's page tables walked
-# by the CPU and, as lam-selftest-shadow.sh, by KVM; and as lam-selftest-bare.sh without KVM,
-# on a host with the guest's kernel: what holds there must hold in the guest, no more, no less.
+# by the CPU and, as lam-selftest-shadow.sh, by KVM; with five levels of them as
+# lam-selftest-la57.sh; and as lam-selftest-bare.sh without KVM, on a host with the guest's
+# kernel: what holds there must hold in the guest, no more, no less.
 . /lab/guest/lib.sh
 
 # What it prints results of, when its command line leaves out what wants a device with shared
@@ -23,6 +24,7 @@ refused()
 # What wants addresses above 47 bits, which four levels of page tables have not
 too_high()
 {
+	case $0 in *-la57.sh) return 1 ;; esac
 	case $1 in
 	"MMAP: First mmap high address, then set LAM_U57.") ;;
 	"MMAP: First LAM_U57, then High address.") ;;
