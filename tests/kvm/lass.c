@@ -12,15 +12,13 @@
 #include <unistd.h>
 
 #include "lib/host.h"
+#include "lib/lass.h"
 #include "lib/nested.h"
 #include "suites.h"
 
 #define RULE		82
 
 #define CR4_PGE		(1UL << 7)
-#define CR4_SMAP	(1UL << 21)
-#define CR4_LASS	(1UL << 27)
-#define CPUID_7_1_LASS	(1U << 6)	/* EAX */
 #define MSR_VMX_CR4_FIXED1 0x489
 #define VMCS_GUEST_CR4	0x6804
 #define TRACING		"/sys/kernel/tracing"
@@ -30,56 +28,7 @@
 #define SMM_ENTRY	0x8000UL
 #define SMM_SIZE	0x10000UL
 
-/* A page in each half, and the last eight bytes of the upper one with the first of the lower. */
-#define LOWER_PAGE	0x70000000UL
-#define UPPER_PAGE	0xffff900000000000UL
-#define TOP_PAGE	0xfffffffffffff000UL
-#define OFFSET		0x100UL
-#define WRAPS		0xfffffffffffffffcUL
-
-/* Code that goes on at RBX, for far transfers that are not about where they go to. */
-#define USER_CODE	(LOWER_PAGE + PAGE_SIZE)
-#define KERNEL_CODE	(UPPER_PAGE + PAGE_SIZE)
-
-/* What is there. */
-#define LOWER_FRAME	(GUEST_ARENA + 2 * PAGE_SIZE)
-#define UPPER_FRAME	(GUEST_ARENA + 3 * PAGE_SIZE)
-#define TOP_FRAME	(GUEST_ARENA + 4 * PAGE_SIZE)
-#define BOTTOM_FRAME	0UL
-#define CODE_FRAME	(GUEST_ARENA + 5 * PAGE_SIZE)
-
-/* A data segment of user mode, accessed. */
-#define DESCRIPTOR	0x00cff3000000ffffUL
-/* Code of 64 bits, and what makes it user mode's. */
-#define CODE_DESCRIPTOR	0x00af9b000000ffffUL
-#define DESCRIPTOR_USER	(3UL << 45)
-#define LDT_SELECTOR	4
-
-#define RET		PROBE_FILLING
-#define RFLAGS_AC	(1UL << 18)
-#define IO_DATA		0x42
-#define LEAF		(PTE_PRESENT | PTE_WRITE)
-
-/* The last one is in the upper half but for its last byte. */
-enum place { LOWER, UPPER, WRAPPING, WRAPPING_LAST, NR_PLACES };
-
-/** struct row - one kind of access */
-struct row {
-	enum guest_probe probe;
-	uint8_t size;		/* in bytes, if it can wrap by the last of them */
-	bool stack;		/* #SS, not #GP */
-	bool fetch;
-	bool implicit;
-	bool exempt;
-	bool kernel_only;	/* user mode may not */
-	bool native_only;	/* KVM's emulator cannot */
-	bool in_pieces;		/* the first of which is in the upper half if they wrap */
-	bool aligned;		/* so it cannot wrap */
-	bool unknown;		/* to KVM's emulator, which looks at its operand nevertheless */
-	bool far;		/* a far transfer, whose selector is of the LDT if implicit */
-};
-
-static const struct row rows[] = {
+static const struct lass_row rows[] = {
 	{ PROBE_LOAD, 8 },
 	{ PROBE_STORE, 8 },
 	{ PROBE_MOVS, 8 },
@@ -113,317 +62,24 @@ static const struct row rows[] = {
 	{ PROBE_IRET_TO, 8, .far = true, .implicit = true, .native_only = true },
 };
 
-/** struct cell - one way to do it */
-struct cell {
-	enum place place;
-	bool user, smap, ac, forced;
-};
-
-struct lass {
-	struct vm *vm;
-	struct vcpu *v;
-	unsigned int transfers;	/* of the last probe by a port */
-};
-
-static const char *const places[] = { "lower", "upper", "wrapping", "wrapping by a byte" };
-
-static uint64_t address_of(const struct row *row, enum place place)
-{
-	switch (place) {
-	case LOWER:
-		return LOWER_PAGE + OFFSET;
-	case UPPER:
-		return UPPER_PAGE + OFFSET;
-	case WRAPPING:
-		return row->size == 4 ? WRAPS + 2 : WRAPS;
-	default:
-		return 1 - (uint64_t)row->size;
-	}
-}
-
-/* Can it be tried, and does it tell anything? */
-static bool makes_sense(const struct row *row, const struct cell *c, bool forbidden)
-{
-	if ((c->user && row->kernel_only) || (c->forced && row->native_only))
-		return false;
-	if (c->place >= WRAPPING && row->aligned)
-		return false;
-	if (c->place == WRAPPING_LAST && !row->size)
-		return false;
-	return forbidden || !c->forced || !row->unknown;
-}
-
-/* The architecture's rules. */
-static bool is_forbidden(const struct row *row, const struct cell *c)
-{
-	bool first = c->place != LOWER, last = c->place == UPPER;
-
-	if (row->exempt)
-		return false;
-	/* The code there is one byte. */
-	if (row->fetch)
-		last = first;
-	if (c->user && !row->implicit)
-		return first || last;
-	if (!row->fetch && (!c->smap || (c->ac && !row->implicit)))
-		return false;
-	return !first || !last;
-}
-
-static bool has_lass(struct vcpu *v)
-{
-	return vcpu_cpuid(v, 7, 1, CPUID_EAX) & CPUID_7_1_LASS;
-}
-
-/* For map_pages(). */
-static void make_tables(struct vm *vm)
-{
-	vm_map(vm, LOWER_PAGE, LOWER_FRAME, 1, LEAF);
-	vm_map(vm, UPPER_PAGE, UPPER_FRAME, 1, LEAF);
-	vm_map(vm, TOP_PAGE, TOP_FRAME, 1, LEAF);
-	vm_map(vm, USER_CODE, CODE_FRAME, 1, PTE_DEFAULT);
-	vm_map(vm, KERNEL_CODE, CODE_FRAME, 1, PTE_DEFAULT & ~PTE_USER);
-}
-
-/* Also after a cell that has gone wrong. */
-static void begin(struct lass *l)
-{
-	vcpu_reset_state(l->v);
-	/* A fault on a stack that may not be used. */
-	vcpu_set_ist(l->v, VECTOR_SS, 2);
-	vcpu_set_ist(l->v, VECTOR_GP, 2);
-	vcpu_set_cr4(l->v, CR4_LASS, true);
-}
-
-static void lass_set_up(struct lass *l)
-{
-	const struct vm_options options = { .flags = VM_HIGH };
-
-	l->vm = vm_new(&options);
-	l->v = l->vm->vcpu[0];
-	require(host_force_emulation(true), "kvm.force_emulation_prefix: %s", strerror(errno));
-	make_tables(l->vm);
-	begin(l);
-}
-
-/* Pages that nobody has touched, for one side: no other check of the CPU's says no. */
-static void map_pages(struct lass *l, bool user)
-{
-	uint64_t bits = LEAF | (user ? PTE_USER : 0);
-
-	vcpu_map(l->v, LOWER_PAGE, LOWER_FRAME, bits);
-	vcpu_map(l->v, UPPER_PAGE, UPPER_FRAME, bits);
-	vcpu_map(l->v, TOP_PAGE, TOP_FRAME, bits);
-	vcpu_map(l->v, 0, BOTTOM_FRAME, bits);
-	require_done(vcpu_op(l->v, OP_LOAD_CR3, l->vm->cr3));
-}
-
-static bool is_accessed(struct lass *l, uint64_t gva)
-{
-	return vm_read64(l->vm, vm_pte(l->vm, gva)) & PTE_ACCESSED;
-}
-
-static bool any_accessed(struct lass *l)
-{
-	return is_accessed(l, LOWER_PAGE) || is_accessed(l, UPPER_PAGE) ||
-	       is_accessed(l, TOP_PAGE) || is_accessed(l, 0);
-}
-
-/* One byte of the pages under test. */
-static uint8_t *byte_at(struct lass *l, uint64_t address)
-{
-	uint64_t page = address & -PAGE_SIZE;
-	uint64_t frame = page == LOWER_PAGE ? LOWER_FRAME : page == UPPER_PAGE ? UPPER_FRAME :
-			 page == TOP_PAGE ? TOP_FRAME : BOTTOM_FRAME;
-
-	return (uint8_t *)vm_hva(l->vm, frame) + address % PAGE_SIZE;
-}
-
-/* What is to be read there. */
-static void put(struct lass *l, uint64_t address, const void *bytes, size_t n)
-{
-	size_t i;
-
-	for (i = 0; i < n; i++)
-		*byte_at(l, address + i) = ((const uint8_t *)bytes)[i];
-}
-
-/* A table of one descriptor there, for an access by the CPU itself. */
-static void set_ldt(struct lass *l, uint64_t address, uint64_t descriptor)
-{
-	struct kvm_sregs s;
-
-	vcpu_ioctl(l->v, KVM_GET_SREGS, &s);
-	s.ldt = (struct kvm_segment){
-		.base = address, .limit = 7, .selector = GUEST_TR, .type = 2, .present = 1,
-	};
-	vcpu_ioctl(l->v, KVM_SET_SREGS, &s);
-	put(l, address, &descriptor, sizeof(descriptor));
-}
-
-/* The map of ports in the TSS, all of which user mode may use. */
-static void allow_ports(struct lass *l)
-{
-	struct kvm_sregs s;
-
-	vcpu_ioctl(l->v, KVM_GET_SREGS, &s);
-	s.tr.limit = PAGE_SIZE - 1;
-	vcpu_ioctl(l->v, KVM_SET_SREGS, &s);
-}
-
-static void fill_pages(struct lass *l)
-{
-	static const uint8_t jmp_rbx[] = { 0xff, 0xe3 };
-
-	memset(vm_hva(l->vm, LOWER_FRAME), RET, PAGE_SIZE);
-	memset(vm_hva(l->vm, UPPER_FRAME), RET, PAGE_SIZE);
-	memset(vm_hva(l->vm, TOP_FRAME), RET, PAGE_SIZE);
-	memset(vm_hva(l->vm, BOTTOM_FRAME), RET, PAGE_SIZE);
-	memcpy(vm_hva(l->vm, CODE_FRAME), jmp_rbx, sizeof(jmp_rbx));
-}
-
-static uint64_t code_of(const struct cell *c)
-{
-	return c->user ? USER_CODE : KERNEL_CODE;
-}
-
-static uint16_t selector_of(const struct row *row, const struct cell *c)
-{
-	if (row->implicit)
-		return LDT_SELECTOR + (c->user ? 3 : 0);
-	return c->user ? GUEST_USER_CS : GUEST_CS;
-}
-
-/* The memory under test and what points to it. */
-static void prepare(struct lass *l, const struct row *row, const struct cell *c)
-{
-	uint64_t address = address_of(row, c->place);
-	/* A frame of IRET, the first of which others have too. */
-	const uint64_t frame[] = {
-		code_of(c), selector_of(row, c), 2 | (c->ac ? RFLAGS_AC : 0), code_of(c),
-		c->user ? GUEST_USER_DS : GUEST_DS,
-	};
-	static const uint8_t zeros[16];
-
-	fill_pages(l);
-	switch (row->probe) {
-	case PROBE_LOAD_DS:
-		set_ldt(l, address, DESCRIPTOR);
-		break;
-	case PROBE_INVPCID_AT:
-	case PROBE_INVEPT:
-	case PROBE_INVVPID:
-		put(l, address, zeros, sizeof(zeros));
-		break;
-	case PROBE_OUTS:
-	case PROBE_INS:
-		allow_ports(l);
-		break;
-	case PROBE_JMP_FAR_AT:
-	case PROBE_CALL_FAR_AT:
-	case PROBE_RET_FAR_ON:
-	case PROBE_IRET_ON:
-		put(l, address, frame, row->size);
-		break;
-	default:
-		if (row->far && row->implicit)
-			set_ldt(l, address,
-				CODE_DESCRIPTOR | (c->user ? DESCRIPTOR_USER : 0));
-		break;
-	}
-}
-
-/* The port's side: what was read there goes out, once; what comes in is IO_DATA. */
-static struct run transfer(struct lass *l, struct run r)
-{
-	struct kvm_run *run = l->v->run;
-	uint8_t *data = (uint8_t *)run + run->io.data_offset;
-	const uint8_t sent[4] = { RET, RET, RET, RET };
-
-	l->transfers = 0;
-	while (r.end == RUN_OTHER_EXIT && r.exit_reason == KVM_EXIT_IO && !l->transfers++) {
-		if (run->io.direction == KVM_EXIT_IO_IN)
-			memset(data, IO_DATA, 4);
-		else
-			expect(!memcmp(data, sent, 4), "something else goes out");
-		r = vcpu_continue(l->v);
-	}
-	return r;
-}
-
-static struct run probe(struct lass *l, const struct row *row, const struct cell *c)
-{
-	uint64_t address = address_of(row, c->place), operand = 42;
-	struct run r;
-
-	if (row->probe == PROBE_LOAD_DS || row->far)
-		operand = selector_of(row, c);
-	map_pages(l, c->user && !row->implicit);
-	vcpu_set_cr4(l->v, CR4_SMAP, c->smap);
-	prepare(l, row, c);
-	if (c->user)
-		l->v->cpu->flags |= GUEST_F_USER;
-	r = vcpu_op(l->v, OP_PROBE, row->probe, row->far && row->implicit ? code_of(c) : address,
-		    (c->forced ? PROBE_FORCED : 0) | (c->ac ? PROBE_AC : 0), operand, code_of(c));
-	if (row->probe == PROBE_OUTS || row->probe == PROBE_INS)
-		r = transfer(l, r);
-	l->v->cpu->flags &= ~GUEST_F_USER;
-	return r;
-}
-
-static const char *cell_text(const struct cell *c)
-{
-	static char text[100];
-
-	snprintf(text, sizeof(text), "%s of %s mode, SMAP %d AC %d, %s", places[c->place],
-		 c->user ? "user" : "kernel", c->smap, c->ac, c->forced ? "emulated" : "native");
-	return text;
-}
-
-/* One cell, both ways round; false if it is not as it should be. */
-static bool check(struct lass *l, const struct row *row, const struct cell *c)
-{
-	bool forbidden = is_forbidden(row, c);
-	uint32_t vector = forbidden ? row->stack ? VECTOR_SS : VECTOR_GP : GUEST_NO_FAULT;
-	struct run r = probe(l, row, c);
-	uint64_t where = row->fetch ? address_of(row, c->place) : r.insn;
-	bool ok;
-
-	ok = expect(r.end == RUN_DONE && r.vector == vector, "%s: %s, expected exception %d",
-		    cell_text(c), run_text(&r), (int)vector);
-	if (forbidden)
-		ok &= expect(!r.error && r.fault_rip == where && r.faults == 1, "%s: %s",
-			     cell_text(c), run_text(&r));
-	if (row->probe == PROBE_OUTS)
-		ok &= expect(l->transfers == !forbidden, "%s: %u transfers", cell_text(c),
-			     l->transfers);
-	if (row->probe == PROBE_INS)
-		ok &= expect((*byte_at(l, address_of(row, c->place)) == IO_DATA) == !forbidden,
-			     "%s: the data is %sthere", cell_text(c), forbidden ? "" : "not ");
-	if (!row->exempt && !(row->in_pieces && c->place >= WRAPPING))
-		ok &= expect(any_accessed(l) == !forbidden, "%s: page tables are %swalked",
-			     cell_text(c), forbidden ? "" : "not ");
-	return ok;
-}
-
 static void test_row(uintptr_t arg)
 {
-	const struct row *row = &rows[arg];
+	const struct lass_row *row = &rows[arg];
 	unsigned int i, forbidden = 0, nr = 0;
 	struct lass l;
 
 	lass_set_up(&l);
 	for (i = 0; i < 16 * NR_PLACES; i++) {
-		const struct cell c = {
+		const struct lass_cell c = {
 			.user = i & 1, .smap = i & 2, .ac = i & 4, .forced = i & 8, .place = i / 16,
 		};
 
-		if (!makes_sense(row, &c, is_forbidden(row, &c)))
+		if (!lass_makes_sense(row, &c, lass_is_forbidden(row, &c)))
 			continue;
 		nr++;
-		forbidden += is_forbidden(row, &c);
-		if (!check(&l, row, &c))
-			begin(&l);
+		forbidden += lass_is_forbidden(row, &c);
+		if (!lass_check(&l, row, &c))
+			lass_begin(&l);
 	}
 	tap_note("%u cells, %u of them forbidden", nr, forbidden);
 	vm_free(l.vm);
@@ -441,14 +97,14 @@ static void test_off(uintptr_t arg)
 	vcpu_set_cr4(l.v, CR4_LASS, false);
 	for (j = 0; j < ARRAY_SIZE(rows); j++)
 		for (i = 0; i < 4 * NR_PLACES; i++) {
-			const struct cell c = { .user = i & 1, .smap = true, .forced = i & 2,
-						.place = i / 4 };
+			const struct lass_cell c = { .user = i & 1, .smap = true, .forced = i & 2,
+						     .place = i / 4 };
 
-			if (!makes_sense(&rows[j], &c, false))
+			if (!lass_makes_sense(&rows[j], &c, false))
 				continue;
-			r = probe(&l, &rows[j], &c);
+			r = lass_probe(&l, &rows[j], &c);
 			expect(r.end == RUN_DONE && r.vector == GUEST_NO_FAULT, "%s: probe %d, %s",
-			       cell_text(&c), (int)rows[j].probe, run_text(&r));
+			       lass_cell_text(&c), (int)rows[j].probe, run_text(&r));
 		}
 	vm_free(l.vm);
 }
@@ -467,15 +123,15 @@ static void test_fetch(uintptr_t lass)
 
 	lass_set_up(&l);
 	vcpu_set_cr4(l.v, CR4_LASS, lass);
-	map_pages(&l, false);
+	lass_map_pages(&l, false);
 	memcpy(vm_hva(l.vm, TOP_FRAME + PAGE_SIZE - sizeof(prefix)), prefix, sizeof(prefix));
 	memcpy(vm_hva(l.vm, BOTTOM_FRAME), nop_ret, sizeof(nop_ret));
 	r = vcpu_op(l.v, OP_PROBE, PROBE_CALL, -sizeof(prefix));
 	if (lass)
 		expect(r.end == RUN_DONE && r.vector == VECTOR_UD && !r.fault_rip &&
-		       !is_accessed(&l, 0), "%s", run_text(&r));
+		       !lass_is_accessed(&l, 0), "%s", run_text(&r));
 	else
-		expect(r.end == RUN_DONE && r.vector == GUEST_NO_FAULT && is_accessed(&l, 0), "%s",
+		expect(r.end == RUN_DONE && r.vector == GUEST_NO_FAULT && lass_is_accessed(&l, 0), "%s",
 		       run_text(&r));
 	vm_free(l.vm);
 }
@@ -490,15 +146,15 @@ static void test_fetch_wraps(uintptr_t lass)
 
 	lass_set_up(&l);
 	vcpu_set_cr4(l.v, CR4_LASS, lass);
-	map_pages(&l, false);
+	lass_map_pages(&l, false);
 	memcpy(vm_hva(l.vm, TOP_FRAME + PAGE_SIZE - 1), code, 1);
 	memcpy(vm_hva(l.vm, BOTTOM_FRAME), code + 1, 1);
 	r = vcpu_op(l.v, OP_PROBE, PROBE_CALL, ~0UL);
 	if (lass)
 		expect(r.end == RUN_DONE && r.vector == VECTOR_GP && !r.error &&
-		       r.fault_rip == ~0UL && !is_accessed(&l, 0), "%s", run_text(&r));
+		       r.fault_rip == ~0UL && !lass_is_accessed(&l, 0), "%s", run_text(&r));
 	else
-		expect(r.end == RUN_DONE && r.vector == GUEST_NO_FAULT && is_accessed(&l, 0), "%s",
+		expect(r.end == RUN_DONE && r.vector == GUEST_NO_FAULT && lass_is_accessed(&l, 0), "%s",
 		       run_text(&r));
 	vm_free(l.vm);
 }
@@ -529,8 +185,8 @@ static bool is_traced(const char *event, const char *text)
 /* What KVM forbids is traced; what it lets through, and what the CPU forbids, is not. */
 static void test_traced(uintptr_t arg)
 {
-	static const struct row store = { PROBE_STORE };
-	static const struct cell cells[] = {
+	static const struct lass_row store = { PROBE_STORE };
+	static const struct lass_cell cells[] = {
 		{ .place = LOWER, .smap = true, .forced = true },
 		{ .place = UPPER, .smap = true, .forced = true },
 		{ .place = LOWER, .smap = true },
@@ -543,7 +199,7 @@ static void test_traced(uintptr_t arg)
 	for (i = 0; i < ARRAY_SIZE(cells); i++) {
 		write_text(TRACING "/trace", "");
 		write_text(TRACING "/events/kvm/kvm_lass_violation/enable", "1");
-		check(&l, &store, &cells[i]);
+		lass_check(&l, &store, &cells[i]);
 		write_text(TRACING "/events/kvm/kvm_lass_violation/enable", "0");
 		expect_eq(is_traced("kvm_lass_violation:", "gva 0x70000100 size 8 cpl 0 flags 0x1 write"),
 			  i == 0);
@@ -564,7 +220,7 @@ static void test_compat(uintptr_t forced)
 	for (user = 0; user < 2; user++) {
 		uint32_t vector = user ? VECTOR_UD : VECTOR_GP;
 
-		map_pages(&l, user);
+		lass_map_pages(&l, user);
 		if (user)
 			l.v->cpu->flags |= GUEST_F_USER;
 		r = vcpu_op(l.v, OP_PROBE, PROBE_JUMP_32, LOWER_PAGE + OFFSET,
@@ -572,7 +228,7 @@ static void test_compat(uintptr_t forced)
 		expect(r.end == RUN_DONE && r.vector == vector && !r.error &&
 		       r.fault_rip == LOWER_PAGE + OFFSET && r.faults == 1,
 		       "%s, expected exception %u", run_text(&r), vector);
-		expect_eq(is_accessed(&l, LOWER_PAGE), user);
+		expect_eq(lass_is_accessed(&l, LOWER_PAGE), user);
 	}
 	vm_free(l.vm);
 }
@@ -666,7 +322,7 @@ static void test_io_map(uintptr_t forced)
 		expect(smap ? r.end == RUN_SHUTDOWN :
 		       r.end == RUN_OTHER_EXIT && r.exit_reason == KVM_EXIT_IO, "SMAP %d: %s", smap,
 		       run_text(&r));
-		expect_eq(is_accessed(&l, l.v->block + GUEST_TSS), !smap);
+		expect_eq(lass_is_accessed(&l, l.v->block + GUEST_TSS), !smap);
 		vm_free(l.vm);
 	}
 }
@@ -680,10 +336,10 @@ static void test_enable(uintptr_t offered)
 
 	l.vm = vm_new(&(struct vm_options){ .flags = VM_HIGH });
 	l.v = l.vm->vcpu[0];
-	require(has_lass(l.v), "KVM does not offer LASS");
+	require(lass_has(l.v), "KVM does not offer LASS");
 	if (!offered)
 		vcpu_hide_cpuid(l.v, 7, 1, CPUID_EAX, CPUID_7_1_LASS);
-	expect_eq(has_lass(l.v), offered);
+	expect_eq(lass_has(l.v), offered);
 	vcpu_ioctl(l.v, KVM_GET_SREGS, &s);
 	r = vcpu_op(l.v, OP_PROBE, PROBE_CR4, 0, 0, s.cr4 | CR4_LASS);
 	if (offered)
@@ -741,8 +397,8 @@ static void test_pinned(uintptr_t arg)
 static void test_smm(uintptr_t arg)
 {
 	static const uint8_t rsm[] = { 0x0f, 0xaa };
-	const struct row load = { PROBE_LOAD };
-	const struct cell cell = { .place = UPPER, .user = true };
+	const struct lass_row load = { PROBE_LOAD };
+	const struct lass_cell cell = { .place = UPPER, .user = true };
 	struct kvm_sregs s;
 	struct lass l;
 
@@ -755,8 +411,8 @@ static void test_smm(uintptr_t arg)
 	expect_done(vcpu_op(l.v, OP_NOP));
 	vcpu_ioctl(l.v, KVM_GET_SREGS, &s);
 	expect_eq(!!(s.cr4 & CR4_LASS), 1);
-	expect(is_forbidden(&load, &cell), "the cell says nothing");
-	check(&l, &load, &cell);
+	expect(lass_is_forbidden(&load, &cell), "the cell says nothing");
+	lass_check(&l, &load, &cell);
 	vm_free(l.vm);
 }
 
@@ -775,7 +431,7 @@ static void nested_set_up(struct nested *n)
 	vcpu_set_ist(n->v, VECTOR_SS, 2);
 	vcpu_set_ist(n->v, VECTOR_GP, 2);
 	vcpu_set_cr4(n->v, CR4_LASS, true);
-	make_tables(n->vm);
+	lass_make_tables(n->vm);
 	n->v->cpu->l2_mode = n->mode;
 	n->vendor = NESTED_INTEL;
 	require_done(vcpu_op(n->v, OP_NESTED_ON));
@@ -790,23 +446,23 @@ static void test_nested(uintptr_t forced)
 	nested_set_up(&n);
 	l.vm = n.vm;
 	l.v = n.v;
-	map_pages(&l, false);
+	lass_map_pages(&l, false);
 	/* The L2's supervisor executes what is its own, and not what is the user's. */
-	fill_pages(&l);
+	lass_fill_pages(&l);
 	r = l2_op(&n, OP_PROBE, PROBE_CALL, UPPER_PAGE + OFFSET, forced ? PROBE_FORCED : 0);
 	expect_l2_done(&n, r);
 	r = l2_op(&n, OP_PROBE, PROBE_CALL, LOWER_PAGE + OFFSET, forced ? PROBE_FORCED : 0);
 	expect(r.end == RUN_DONE && r.vector == VECTOR_GP && !r.error && l2_is_done(&n) &&
-	       r.fault_rip == LOWER_PAGE + OFFSET && !is_accessed(&l, LOWER_PAGE), "%s",
+	       r.fault_rip == LOWER_PAGE + OFFSET && !lass_is_accessed(&l, LOWER_PAGE), "%s",
 	       l2_text(&n, &r));
 	/* Its user mode reads what is the user's, and not what is the kernel's. */
 	n.mode |= L1_USER;
-	map_pages(&l, true);
+	lass_map_pages(&l, true);
 	r = l2_op(&n, OP_PROBE, PROBE_LOAD, LOWER_PAGE + OFFSET, forced ? PROBE_FORCED : 0);
 	expect_l2_done(&n, r);
 	r = l2_op(&n, OP_PROBE, PROBE_LOAD, UPPER_PAGE + OFFSET, forced ? PROBE_FORCED : 0);
 	expect_l2_gp(&n, r);
-	expect(!is_accessed(&l, UPPER_PAGE), "page tables are walked");
+	expect(!lass_is_accessed(&l, UPPER_PAGE), "page tables are walked");
 	vm_free(n.vm);
 }
 
@@ -838,11 +494,11 @@ static void test_fixed1(uintptr_t offered)
 /* The operand of a VMX instruction, which KVM reads or writes without its emulator. */
 static void test_vmx_operand(uintptr_t arg)
 {
-	static const struct row operands[] = {
+	static const struct lass_row operands[] = {
 		{ PROBE_VMPTRST, 8 }, { PROBE_VMREAD, 8 }, { PROBE_VMWRITE, 8 },
 		{ PROBE_VMPTRLD, 8 }, { PROBE_INVEPT, 16 }, { PROBE_INVVPID, 16 },
 	};
-	const struct row *row = &operands[arg];
+	const struct lass_row *row = &operands[arg];
 	struct nested n;
 	struct lass l;
 	struct run r;
@@ -858,9 +514,9 @@ static void test_vmx_operand(uintptr_t arg)
 		return;
 	}
 	for (i = 0; i < 4 * NR_PLACES; i++) {
-		const struct cell c = { .place = i / 4, .smap = i & 1, .ac = i & 2 };
+		const struct lass_cell c = { .place = i / 4, .smap = i & 1, .ac = i & 2 };
 
-		check(&l, row, &c);
+		lass_check(&l, row, &c);
 		/* L1's pages for nesting are in the lower half. */
 		vcpu_set_cr4(n.v, CR4_SMAP, false);
 	}
@@ -886,8 +542,8 @@ static uint16_t set_system_descriptor(struct lass *l, uint64_t address, bool tss
 				(base & 0xff000000) << 32;
 		descriptor[1] = base >> 32;
 	}
-	put(l, gdt, vm_hva(l->vm, l->v->block + GUEST_GDT), GUEST_USER_CS32 + 8);
-	put(l, address, descriptor, sizeof(descriptor));
+	lass_put(l, gdt, vm_hva(l->vm, l->v->block + GUEST_GDT), GUEST_USER_CS32 + 8);
+	lass_put(l, address, descriptor, sizeof(descriptor));
 	vcpu_ioctl(l->v, KVM_GET_SREGS, &s);
 	s.gdt.base = gdt;
 	s.gdt.limit = 0xffff;
@@ -903,20 +559,20 @@ static void check_system_segment(struct lass *l, enum guest_probe what, uint64_t
 	uint16_t selector;
 	struct run r;
 
-	begin(l);
-	map_pages(l, false);
-	fill_pages(l);
+	lass_begin(l);
+	lass_map_pages(l, false);
+	lass_fill_pages(l);
 	vcpu_set_cr4(l->v, CR4_SMAP, smap);
 	selector = set_system_descriptor(l, address, tss);
 	r = vcpu_op(l->v, OP_PROBE, what, 0, flags, selector);
 	expect(r.end == RUN_DONE && r.vector == (forbidden ? VECTOR_GP : GUEST_NO_FAULT) &&
 	       (!forbidden || (!r.error && r.fault_rip == r.insn && r.faults == 1)),
 	       "descriptor at %#lx, SMAP %d, flags %u: %s", address, smap, flags, run_text(&r));
-	expect_eq(is_accessed(l, 0), lower && !forbidden);
+	expect_eq(lass_is_accessed(l, 0), lower && !forbidden);
 	vcpu_ioctl(l->v, KVM_GET_SREGS, &s);
 	expect_eq((tss ? s.tr : s.ldt).selector == selector, !forbidden);
 	/* LTR makes it busy. */
-	expect_eq(*byte_at(l, address + 5), tss && !forbidden ? 0x8b : tss ? 0x89 : 0x82);
+	expect_eq(*lass_byte_at(l, address + 5), tss && !forbidden ? 0x8b : tss ? 0x89 : 0x82);
 }
 
 /* LTR and LLDT: reads, and a write, of the GDT are the CPU's own, whatever AC is. */
@@ -937,7 +593,7 @@ static void test_system_segment(uintptr_t what)
 static const char *lass_setup(void)
 {
 	struct vm *vm = vm_new(NULL);
-	bool has = has_lass(vm->vcpu[0]);
+	bool has = lass_has(vm->vcpu[0]);
 
 	vm_free(vm);
 	return has ? vmi_setup() : "this CPU has no LASS";
