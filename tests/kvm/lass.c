@@ -578,8 +578,8 @@ static void check_system_segment(struct lass *l, enum guest_probe what, uint64_t
 /* LTR and LLDT: reads, and a write, of the GDT are the CPU's own, whatever AC is. */
 static void test_system_segment(uintptr_t what)
 {
-	/* In one half, then parted: the first eight bytes, and between them and the others. */
-	static const uint64_t addresses[] = { -0x100UL, 0x100, -4UL, -8UL };
+	/* In one half; parted: the first eight bytes, between them and the others, and these. */
+	static const uint64_t addresses[] = { -0x100UL, 0x100, -4UL, -8UL, -12UL };
 	struct lass l;
 	unsigned int i;
 
