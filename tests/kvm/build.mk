@@ -53,8 +53,10 @@ LAB_kvm_avx512_test := intel --model corei7_skylake_x
 # Where L1 is offered posted interrupts; and an L2 runs while its pages are protected.
 LAB_kvm_apicv_test := --smp 2 --append kvm_intel.enable_apicv=1
 
-CHECK_kvm += $(KVM_TEST) $(KVM_SMP_TEST) $(KVM_SPP_TEST) $(KVM_NOSPP_TESTS) $(KVM_EXECUTE_TESTS) $(KVM_LINEAR_TESTS) $(KVM_LA57_TESTS) $(KVM_APICV_TEST) \
-	     $(KVM_AVX512_TEST)
+KVM_NAMES := $(KVM_SMP_TEST) $(KVM_SPP_TEST) $(KVM_NOSPP_TESTS) $(KVM_EXECUTE_TESTS)
+KVM_NAMES += $(KVM_LINEAR_TESTS) $(KVM_LA57_TESTS)
+KVM_NAMES += $(KVM_AVX512_TEST) $(KVM_APICV_TEST)
+CHECK_kvm += $(KVM_TEST) $(KVM_NAMES)
 
 # The kernel's own test of the VMM's calls, built by the kernel's rules
 KVM_SELFTEST := $(KVM_TEST_DIR)/spp_test
@@ -63,8 +65,7 @@ CHECK_kvm += $(KVM_SELFTEST)
 $(KVM_SELFTEST): FORCE
 	$(Q)tests/build-selftest.sh lab kvm x86/spp_test $@
 
-kvm-test: $(KVM_TEST) $(KVM_SMP_TEST) $(KVM_SPP_TEST) $(KVM_NOSPP_TESTS) $(KVM_EXECUTE_TESTS) $(KVM_LINEAR_TESTS) $(KVM_LA57_TESTS) \
-	  $(KVM_APICV_TEST) $(KVM_AVX512_TEST)
+kvm-test: $(KVM_TEST) $(KVM_NAMES)
 .PHONY: kvm-test
 
 $(KVM_TEST_DIR)/guest/%.o: tests/kvm/guest/% $(KVM_TEST_HEADERS) tests/kvm/build.mk
@@ -100,6 +101,5 @@ $(KVM_TEST_DIR)/%.c.o: tests/kvm/%.c $(KVM_TEST_HEADERS) tests/kvm/build.mk
 $(KVM_TEST): $(KVM_TEST_OBJECTS)
 	$(call quiet,LINK,$@)$(CC) -static -no-pie -s $(KVM_TEST_OBJECTS) $(LIBBPF_LIBS) -lpthread -o $@
 
-$(KVM_SMP_TEST) $(KVM_SPP_TEST) $(KVM_NOSPP_TESTS) $(KVM_EXECUTE_TESTS) $(KVM_LINEAR_TESTS) $(KVM_LA57_TESTS) $(KVM_APICV_TEST) \
-$(KVM_AVX512_TEST): $(KVM_TEST)
+$(KVM_NAMES): $(KVM_TEST)
 	$(Q)ln -f $< $@
