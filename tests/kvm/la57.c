@@ -212,21 +212,14 @@ static void test_violation(uintptr_t arg)
 /* An L2 with 5-level paging, and the bits of LAM that its L1 gave it. */
 static void test_nested(uintptr_t forced)
 {
-	struct nested n = { .vendor = NESTED_INTEL };
 	const uint64_t tag = 1UL << 60;
 	unsigned int flags = forced ? PROBE_FORCED : 0;
+	struct nested n;
 	struct run r;
 
-	if (host_has_tdp()) {
-		n.mode = L1_PAGING | L1_AD;
-		n.shape = SHAPE_SMALL_AD;
-	}
-	n.vm = vm_new(&(struct vm_options){ .flags = VM_HIGH, .arena_pages = NESTED_FRAMES });
-	n.v = n.vm->vcpu[0];
-	require(host_force_emulation(true), "kvm.force_emulation_prefix: %s", strerror(errno));
+	nested_high(&n);
 	make_pages(n.vm);
 	use_five_levels(n.v, 0, 0);
-	n.v->cpu->l2_mode = n.mode;
 	require_done(vcpu_op(n.v, OP_NESTED_ON));
 
 	r = l2_op(&n, OP_PROBE, PROBE_LOAD, LOWER_PAGE + OFFSET, flags);

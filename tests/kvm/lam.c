@@ -534,20 +534,13 @@ static void test_violation_read(uintptr_t arg)
 static void test_nested(uintptr_t forced)
 {
 	uint64_t tagged = (LOWER_PAGE + OFFSET) | 0x4321UL << 48;
-	struct nested n = { .vendor = NESTED_INTEL };
 	unsigned int flags = forced ? PROBE_FORCED : 0;
+	struct nested n;
 	struct run r;
 
-	if (host_has_tdp()) {
-		n.mode = L1_PAGING | L1_AD;
-		n.shape = SHAPE_SMALL_AD;
-	}
-	n.vm = vm_new(&(struct vm_options){ .flags = VM_HIGH, .arena_pages = NESTED_FRAMES });
-	n.v = n.vm->vcpu[0];
-	require(host_force_emulation(true), "kvm.force_emulation_prefix: %s", strerror(errno));
+	nested_high(&n);
 	vm_map(n.vm, LOWER_PAGE, LOWER_FRAME, 1, PTE_DEFAULT);
 	*(uint64_t *)vm_hva(n.vm, LOWER_FRAME + OFFSET) = VALUE;
-	n.v->cpu->l2_mode = n.mode;
 	require_done(vcpu_op(n.v, OP_NESTED_ON));
 
 	r = l2_op(&n, OP_PROBE, PROBE_LOAD, tagged, flags);

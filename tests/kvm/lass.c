@@ -419,21 +419,11 @@ static void test_smm(uintptr_t arg)
 /* An L1 and its L2 in the upper half, both with the bit set. */
 static void nested_set_up(struct nested *n)
 {
-	memset(n, 0, sizeof(*n));
-	/* Without EPT there is none for L1. */
-	if (host_has_tdp()) {
-		n->mode = L1_PAGING | L1_AD;
-		n->shape = SHAPE_SMALL_AD;
-	}
-	n->vm = vm_new(&(struct vm_options){ .flags = VM_HIGH, .arena_pages = NESTED_FRAMES });
-	n->v = n->vm->vcpu[0];
-	require(host_force_emulation(true), "kvm.force_emulation_prefix: %s", strerror(errno));
+	nested_high(n);
 	vcpu_set_ist(n->v, VECTOR_SS, 2);
 	vcpu_set_ist(n->v, VECTOR_GP, 2);
 	vcpu_set_cr4(n->v, CR4_LASS, true);
 	lass_make_tables(n->vm);
-	n->v->cpu->l2_mode = n->mode;
-	n->vendor = NESTED_INTEL;
 	require_done(vcpu_op(n->v, OP_NESTED_ON));
 }
 

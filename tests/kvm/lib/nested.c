@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "host.h"
 #include "nested.h"
 
 static const uint32_t shape_modes[NR_SHAPES] = {
@@ -33,6 +34,21 @@ void nested_new(struct nested *n, enum shape shape, uint32_t mode)
 	require_done(r);
 	n->vendor = r.ret[0];
 	require(n->vendor, "no VMX or SVM in the guest, or it does not work");
+}
+
+void nested_high(struct nested *n)
+{
+	memset(n, 0, sizeof(*n));
+	n->vendor = NESTED_INTEL;
+	/* Without EPT there is none for L1. */
+	if (host_has_tdp()) {
+		n->mode = L1_PAGING | L1_AD;
+		n->shape = SHAPE_SMALL_AD;
+	}
+	n->vm = vm_new(&(struct vm_options){ .flags = VM_HIGH, .arena_pages = NESTED_FRAMES });
+	n->v = n->vm->vcpu[0];
+	n->v->cpu->l2_mode = n->mode;
+	require(host_force_emulation(true), "kvm.force_emulation_prefix: %s", strerror(errno));
 }
 
 uint64_t nested_page(const struct nested *n, uint64_t page)

@@ -34,6 +34,14 @@ struct nested {
 /** nested_new - a new VM whose L1 is ready to run its L2; @mode adds to the shape's L1_* */
 void nested_new(struct nested *n, enum shape shape, uint32_t mode);
 
+/**
+ * nested_high - the same in the upper half, on Intel, with nothing protected and no VMI
+ *
+ * It has EPT if this host has. The caller sets up what L1 and its L2 are to have, and then
+ * has OP_NESTED_ON carried out. KVM may be told to emulate.
+ */
+void nested_high(struct nested *n);
+
 /** nested_page - where a page of L1 is (L1_* of guest/l1.h) */
 uint64_t nested_page(const struct nested *n, uint64_t page);
 
