@@ -170,7 +170,7 @@ name_final()
 	hash=$({
 		echo "$tarball_sum $config $1"
 		wanted
-		[ -z "$1" ] || cat "$kernel_dir/config/kvm_vmi.config"
+		[ -z "$1" ] || cat "$kernel_dir/config/kvm_vmi.config" "$kernel_dir/config/kvm_isolation.config"
 		cat "$kernel_dir/build.sh"
 		gcc --version | sed -n 1p
 		ld --version | sed -n 1p
@@ -236,7 +236,11 @@ fi
 case $config in
 vanilla-*) ;;
 *)	! grep -qsE '^config KVM_VMI$|^source "arch/x86/kvm/vmi/Kconfig"' "$source/arch/x86/kvm/Kconfig" ||
-		fragments+=" kvm_vmi" ;;
+		fragments+=" kvm_vmi"
+	# It is not for modules.
+	[ "$config" = modules ] ||
+		! grep -qsE '^source "arch/x86/kvm/isolation/Kconfig"' "$source/arch/x86/kvm/Kconfig" ||
+		fragments+=" kvm_isolation" ;;
 esac
 
 configure

@@ -48,6 +48,11 @@ KVM_LA57_TESTS := $(addprefix $(KVM_TEST_DIR)/kvm_la57_,test shadow_test host_te
 LAB_kvm_la57_test := intel --with la57 --append no5lvl
 LAB_kvm_la57_shadow_test := intel --with la57 --append no5lvl --append kvm_intel.ept=0
 LAB_kvm_la57_host_test := intel --with la57
+# Address-space isolation, where kernel pages are global in the TLB, and where they are not.
+KVM_ISOLATION_TESTS := $(addprefix $(KVM_TEST_DIR)/kvm_isolation_,test smp_test pti_test)
+LAB_kvm_isolation_test := --append kvm.isolation=1 --append pti=off
+LAB_kvm_isolation_smp_test := --smp 2 --append kvm.isolation=1 --append pti=off
+LAB_kvm_isolation_pti_test := --append kvm.isolation=1 --append pti=on
 # Where there are instructions that KVM does not know.
 LAB_kvm_avx512_test := intel --model corei7_skylake_x
 # Where L1 is offered posted interrupts; and an L2 runs while its pages are protected.
@@ -55,6 +60,7 @@ LAB_kvm_apicv_test := --smp 2 --append kvm_intel.enable_apicv=1
 
 KVM_NAMES := $(KVM_SMP_TEST) $(KVM_SPP_TEST) $(KVM_NOSPP_TESTS) $(KVM_EXECUTE_TESTS)
 KVM_NAMES += $(KVM_LINEAR_TESTS) $(KVM_LA57_TESTS)
+KVM_NAMES += $(KVM_ISOLATION_TESTS)
 KVM_NAMES += $(KVM_AVX512_TEST) $(KVM_APICV_TEST)
 CHECK_kvm += $(KVM_TEST) $(KVM_NAMES)
 

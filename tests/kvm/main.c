@@ -50,6 +50,7 @@ static const struct test_suite *const suites[] = {
 	&suite_pinnested,
 	&suite_lam,
 	&suite_la57,
+	&suite_isolation,
 	NULL
 };
 
@@ -72,6 +73,8 @@ static char *const usual_execute[] = { "execute", "read", "learn", "nested" };
 static char *const usual_linear[] = { "lass", "lam" };
 /* The same on one that has 5-level paging too. */
 static char *const usual_la57[] = { "lam", "la57" };
+/* On a host whose kernel isolates what runs around the entry of a guest. */
+static char *const usual_isolation[] = { "isolation" };
 static char *const usual_spp[] = {
 	"spp", "engine", "write", "instructions", "verdict", "event", "walk", "unemulatable",
 	"step", "execute", "read", "learn", "kvmwrite", "nested", "hypervisor", "nestedwrite",
@@ -89,6 +92,7 @@ static void usage(FILE *to)
 		"       kvm_execute_..._test: who may execute, where something for it is missing\n"
 		"       kvm_linear_..._test: LASS and LAM, on a CPU that has them\n"
 		"       kvm_la57_..._test: LAM and LASS, on a CPU that has 5-level paging too\n"
+		"       kvm_isolation_..._test: address-space isolation\n"
 		"       kvm_avx512_test: with what needs a CPU that has AVX-512\n"
 		"       kvm_apicv_test: with what needs posted interrupts\n"
 		"  --list           print the names of all cases\n"
@@ -140,6 +144,8 @@ int main(int argc, char **argv)
 	}
 	if (optind < argc)
 		return tap_run(suites, argv + optind, argc - optind);
+	if (strstr(basename(argv[0]), "isolation"))
+		return tap_run(suites, usual_isolation, ARRAY_SIZE(usual_isolation));
 	if (strstr(basename(argv[0]), "smp"))
 		return tap_run(suites, usual_smp, ARRAY_SIZE(usual_smp));
 	if (strstr(basename(argv[0]), "avx512"))

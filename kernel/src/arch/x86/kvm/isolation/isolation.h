@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * KVM address-space isolation: what the rest of KVM x86 calls.  What the files of this
+ * directory share beside that is in internal.h.
+ *
+ * A VM has one restricted page table.  Its window is from before the loop that enters
+ * the guest to behind it, with interrupts off: no other thread, no interrupt and no
+ * flush of TLBs can come in between, so nobody else has to know of the other CR3.
+ */
+#ifndef ARCH_X86_KVM_ISOLATION_H
+#define ARCH_X86_KVM_ISOLATION_H
+
+#include <linux/kvm_host.h>
+#include <asm/kvm_isolation.h>
+#include <asm/mmu_context.h>
+
+#ifdef CONFIG_KVM_ISOLATION
+
+extern bool kvm_isolation;
+
+void kvm_isolation_setup(void);
+unsigned int __kvm_isolation_align(unsigned int size, unsigned int align);
+int __kvm_isolation_init_vm(struct kvm *kvm);
+void __kvm_isolation_destroy_vm(struct kvm *kvm);
+void __kvm_isolation_create_debugfs(struct kvm *kvm);
+void __kvm_isolation_prepare(struct kvm_vcpu *vcpu);
+void __kvm_isolation_finish(struct kvm_vcpu *vcpu);
+void __kvm_isolation_destroy_vcpu(struct kvm_vcpu *vcpu);
+void __kvm_isolation_enter(struct kvm_vcpu *vcpu);
+void __kvm_isolation_leave(struct kvm_vcpu *vcpu);
+unsigned long __kvm_isolation_host_cr3(void);
+
+/* For the vendor's part: what else a window touches, by number from 0; NULL = nothing now. */
+void kvm_isolation_object(struct kvm_vcpu *vcpu, unsigned int nr, void *start,
+			  unsigned long length);
+
+void vmx_isolation_objects(struct kvm_vcpu *vcpu);
+void svm_isolation_objects(struct kvm_vcpu *vcpu);
+
+static inline bool kvm_isolation_enabled(void)
+{
+	return static_branch_unlikely(&kvm_isolation_key);
+}
+
+/* How vCPUs of this size are to be aligned: no two share a page. */
+static inline unsigned int kvm_isolation_align(unsigned int size, unsigned int align)
+{
+	return kvm_isolation_enabled() ? __kvm_isolation_align(size, align) : align;
+}
+
+/* A new VM.  0 or -ENOMEM. */
+static inline int kvm_isolation_init_vm(struct kvm *kvm)
+{
+	return kvm_isolation_enabled() ? __kvm_isolation_init_vm(kvm) : 0;
+}
+
+/* The last of its vCPUs has gone. */
+static inline void kvm_isolation_destroy_vm(struct kvm *kvm)
+{
+	if (kvm_isolation_enabled())
+		__kvm_isolation_destroy_vm(kvm);
+}
+
+static inline void kvm_isolation_create_debugfs(struct kvm *kvm)
+{
+	if (kvm_isolation_enabled())
+		__kvm_isolation_create_debugfs(kvm);
+}
+
+/* KVM_RUN begins: map what this thread will need.  May sleep. */
+static inline void kvm_isolation_prepare(struct kvm_vcpu *vcpu)
+{
+	if (kvm_isolation_enabled())
+		__kvm_isolation_prepare(vcpu);
+}
+
+/* KVM_RUN ends.  May sleep. */
+static inline void kvm_isolation_finish(struct kvm_vcpu *vcpu)
+{
+	if (kvm_isolation_enabled())
+		__kvm_isolation_finish(vcpu);
+}
+
+/* Before anything of the vCPU is freed. */
+static inline void kvm_isolation_destroy_vcpu(struct kvm_vcpu *vcpu)
+{
+	if (kvm_isolation_enabled())
+		__kvm_isolation_destroy_vcpu(vcpu);
+}
+
+/* The window, interrupts off. */
+static __always_inline void kvm_isolation_enter(struct kvm_vcpu *vcpu)
+{
+	if (static_branch_unlikely(&kvm_isolation_key))
+		__kvm_isolation_enter(vcpu);
+}
+
+static __always_inline void kvm_isolation_leave(struct kvm_vcpu *vcpu)
+{
+	if (static_branch_unlikely(&kvm_isolation_key))
+		__kvm_isolation_leave(vcpu);
+}
+
+/* The guest goes on within the window. */
+static __always_inline void kvm_isolation_stay(struct kvm_vcpu *vcpu)
+{
+	if (static_branch_unlikely(&kvm_isolation_key))
+		vcpu->arch.isolation.counters.inside++;
+}
+
+/* What VMX is to load into CR3 at the next exit: what is there now. */
+static __always_inline unsigned long kvm_isolation_host_cr3(void)
+{
+	return static_branch_unlikely(&kvm_isolation_key) ? __kvm_isolation_host_cr3() :
+							    __get_current_cr3_fast();
+}
+
+#else
+
+static inline void kvm_isolation_setup(void) { }
+
+static inline unsigned int kvm_isolation_align(unsigned int size, unsigned int align)
+{
+	return align;
+}
+
+static inline int kvm_isolation_init_vm(struct kvm *kvm)
+{
+	return 0;
+}
+
+static inline void kvm_isolation_destroy_vm(struct kvm *kvm) { }
+static inline void kvm_isolation_create_debugfs(struct kvm *kvm) { }
+static inline void kvm_isolation_prepare(struct kvm_vcpu *vcpu) { }
+static inline void kvm_isolation_finish(struct kvm_vcpu *vcpu) { }
+static inline void kvm_isolation_destroy_vcpu(struct kvm_vcpu *vcpu) { }
+static __always_inline void kvm_isolation_enter(struct kvm_vcpu *vcpu) { }
+static __always_inline void kvm_isolation_leave(struct kvm_vcpu *vcpu) { }
+static __always_inline void kvm_isolation_stay(struct kvm_vcpu *vcpu) { }
+
+static __always_inline unsigned long kvm_isolation_host_cr3(void)
+{
+	return __get_current_cr3_fast();
+}
+
+#endif /* CONFIG_KVM_ISOLATION */
+
+#endif /* ARCH_X86_KVM_ISOLATION_H */

@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * For tests: the file "isolation_probe" in a VM's folder of debugfs.  Written is what to
+ * read at the next entry of one of its vCPUs, under isolation and before the guest runs:
+ *
+ *   own		the VM's first vCPU
+ *   other		another VM's first vCPU
+ *   secret		a page of the direct map that nobody else has
+ *   file		a page of the page cache: the writer's program
+ *
+ * and after it, perhaps, "prime" to read it on the full page table just before, too, and
+ * "no-flush" to leave global entries in the TLB then.  What is read from the file is
+ * "readable", "fault", or "none" if nothing has entered since.
+ *
+ * "drop NAME" takes away, from the next KVM_RUN on, what is mapped under a name.
+ */
+#include <linux/debugfs.h>
+#include <linux/mm.h>
+#include <linux/pagemap.h>
+#include <linux/sched/mm.h>
+#include <linux/string.h>
+#include "internal.h"
+
+static const char *const object_names[] = {
+	[KVM_ISOLATION_VM] = "vm",
+	[KVM_ISOLATION_VCPU] = "vcpu",
+	[KVM_ISOLATION_APIC] = "apic",
+	[KVM_ISOLATION_TASK] = "task",
+	[KVM_ISOLATION_STACK] = "stack",
+	[KVM_ISOLATION_VENDOR] = "vendor",
+};
+
+/* A page that nothing else is on; given up never. */
+static unsigned long probe_secret;
+
+static int find_secret(unsigned long *address)
+{
+	unsigned long page;
+
+	if (!probe_secret) {
+		page = get_zeroed_page(GFP_KERNEL);
+		if (!page)
+			return -ENOMEM;
+		if (cmpxchg(&probe_secret, 0, page))
+			free_page(page);
+	}
+	*address = probe_secret;
+	return 0;
+}
+
+static int find_own(struct kvm *kvm, unsigned long *address)
+{
+	struct kvm_vcpu *vcpu = kvm_get_vcpu(kvm, 0);
+
+	if (!vcpu)
+		return -ENOENT;
+	*address = (unsigned long)vcpu;
+	return 0;
+}
+
+/* The test keeps the other VM until it has read the answer. */
+static int find_other(struct kvm *kvm, unsigned long *address)
+{
+	struct kvm *other;
+
+	guard(mutex)(&kvm_lock);
+	list_for_each_entry(other, &vm_list, vm_list) {
+		if (other != kvm && !find_own(other, address))
+			return 0;
+	}
+	return -ENOENT;
+}
+
+static int find_file(unsigned long *address)
+{
+	struct file *file = get_mm_exe_file(current->mm);
+	struct folio *folio;
+
+	if (!file)
+		return -ENOENT;
+	folio = filemap_get_folio(file->f_mapping, 0);
+	if (!IS_ERR(folio)) {
+		*address = (unsigned long)folio_address(folio);
+		/* The program runs: its first page stays. */
+		folio_put(folio);
+	}
+	fput(file);
+	return PTR_ERR_OR_ZERO(folio);
+}
+
+static int find(struct kvm *kvm, const char *what, unsigned long *address)
+{
+	if (!strcmp(what, "own"))
+		return find_own(kvm, address);
+	if (!strcmp(what, "other"))
+		return find_other(kvm, address);
+	if (!strcmp(what, "secret"))
+		return find_secret(address);
+	if (!strcmp(what, "file"))
+		return find_file(address);
+	return -EINVAL;
+}
+
+static int drop(struct kvm_isolation *iso, const char *name)
+{
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(object_names); i++) {
+		if (!object_names[i] || strcmp(object_names[i], name))
+			continue;
+		guard(mutex)(&iso->lock);
+		iso->dropped |= BIT(i);
+		return 0;
+	}
+	return -EINVAL;
+}
+
+static int parse(struct kvm *kvm, char *line)
+{
+	struct kvm_isolation *iso = kvm->arch.isolation;
+	struct isolation_probe probe = { };
+	char *word = strsep(&line, " ");
+	int error;
+
+	if (!strcmp(word, "drop"))
+		return line ? drop(iso, line) : -EINVAL;
+
+	error = find(kvm, word, &probe.address);
+	if (error)
+		return error;
+	while ((word = strsep(&line, " "))) {
+		if (!strcmp(word, "prime"))
+			probe.prime = true;
+		else if (!strcmp(word, "no-flush"))
+			probe.no_flush = true;
+		else
+			return -EINVAL;
+	}
+	WRITE_ONCE(iso->probe.armed, false);
+	iso->probe = probe;
+	/* After what is to be read. */
+	smp_store_release(&iso->probe.armed, true);
+	return 0;
+}
+
+static ssize_t isolation_probe_write(struct file *file, const char __user *data, size_t size,
+				     loff_t *pos)
+{
+	struct kvm *kvm = file->private_data;
+	char *line;
+	int error;
+
+	if (size > 64)
+		return -EINVAL;
+	line = memdup_user_nul(data, size);
+	if (IS_ERR(line))
+		return PTR_ERR(line);
+	error = parse(kvm, strim(line));
+	kfree(line);
+	return error ?: size;
+}
+
+static ssize_t isolation_probe_read(struct file *file, char __user *data, size_t size,
+				    loff_t *pos)
+{
+	struct kvm *kvm = file->private_data;
+	struct isolation_probe *probe = &kvm->arch.isolation->probe;
+	/* Before the answer. */
+	const char *answer = !smp_load_acquire(&probe->done) ? "none\n" :
+			     probe->readable ? "readable\n" : "fault\n";
+
+	return simple_read_from_buffer(data, size, pos, answer, strlen(answer));
+}
+
+static const struct file_operations isolation_probe_fops = {
+	.open = simple_open,
+	.read = isolation_probe_read,
+	.write = isolation_probe_write,
+	.llseek = default_llseek,
+};
+
+/**
+ * isolation_probe() - do what was asked for
+ * @probe: armed
+ *
+ * In the window, interrupts off.
+ */
+void isolation_probe(struct isolation_probe *probe)
+{
+	bool before = isolation_is_restricted();
+
+	READ_ONCE(*(u8 *)probe->address);
+	/* A fault leaves the window, and then the read works. */
+	probe->readable = before && isolation_is_restricted();
+	probe->armed = false;
+	/* After the answer. */
+	smp_store_release(&probe->done, true);
+}
+
+void isolation_create_probe(struct kvm *kvm)
+{
+	debugfs_create_file("isolation_probe", 0600, kvm->debugfs_dentry, kvm,
+			    &isolation_probe_fops);
+}

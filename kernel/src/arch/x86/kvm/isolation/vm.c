@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Switching isolation on, and what each VM has of it. */
+#include <linux/cc_platform.h>
+#include <linux/kvm_host.h>
+#include <linux/moduleparam.h>
+#include <asm/hypervisor.h>
+#include "internal.h"
+#include "../mmu.h"
+
+/* The last PCID, which is never given to an mm (see MAX_ASID_AVAILABLE in mm/tlb.c). */
+#ifdef CONFIG_MITIGATION_PAGE_TABLE_ISOLATION
+#define ISOLATION_PCID	(CR3_PCID_MASK & ~BIT(X86_CR3_PTI_PCID_USER_BIT))
+#else
+#define ISOLATION_PCID	CR3_PCID_MASK
+#endif
+
+bool __ro_after_init kvm_isolation;
+module_param_named(isolation, kvm_isolation, bool, 0444);
+
+bool __ro_after_init isolation_flush_global;
+unsigned int __ro_after_init isolation_vcpu_size;
+
+const char *const isolation_reasons[KVM_ISOLATION_NR_REASONS] = {
+	[KVM_ISOLATION_END] = "end",
+	[KVM_ISOLATION_FAULT] = "fault",
+	[KVM_ISOLATION_DEBUG] = "debug",
+	[KVM_ISOLATION_BREAKPOINT] = "breakpoint",
+	[KVM_ISOLATION_BUG] = "bug",
+	[KVM_ISOLATION_PROTECTION] = "protection",
+	[KVM_ISOLATION_DOUBLE_FAULT] = "double-fault",
+};
+
+/* Why it cannot be here, or NULL. */
+static const char *why_not(void)
+{
+	/* Their shadow memory would have to be mapped, for every access to anything. */
+	if (IS_ENABLED(CONFIG_KASAN))
+		return "this kernel has KASAN";
+	if (IS_ENABLED(CONFIG_KMSAN))
+		return "this kernel has KMSAN";
+	if (IS_ENABLED(CONFIG_KCSAN))
+		return "this kernel has KCSAN";
+	if (cpu_feature_enabled(X86_FEATURE_XENPV))
+		return "Xen manages the page tables";
+	if (hypervisor_is_type(X86_HYPER_MS_HYPERV))
+		return "Hyper-V may flush TLBs in our place";
+	/* #VC, in which the host talks to its hypervisor, may come anywhere. */
+	if (cc_platform_has(CC_ATTR_GUEST_MEM_ENCRYPT))
+		return "the host is a confidential guest";
+	if (!tdp_enabled)
+		return "it needs EPT or NPT";
+	return NULL;
+}
+
+/**
+ * kvm_isolation_setup() - once, when the vendor's part has set up the hardware
+ */
+void kvm_isolation_setup(void)
+{
+	const char *reason;
+
+	if (!kvm_isolation)
+		return;
+
+	reason = why_not();
+	if (reason) {
+		pr_warn("kvm: isolation=1 is refused: %s\n", reason);
+		kvm_isolation = false;
+		return;
+	}
+
+	isolation_flush_global = boot_cpu_has(X86_FEATURE_PGE) &&
+				 (__default_kernel_pte_mask & _PAGE_GLOBAL);
+	/* For call stacks of faults.  If it fails there are none. */
+	stack_depot_init();
+	static_branch_enable(&kvm_isolation_key);
+	pr_info("kvm: isolation is on\n");
+}
+
+unsigned int __kvm_isolation_align(unsigned int size, unsigned int align)
+{
+	isolation_vcpu_size = size;
+	return max_t(unsigned int, align, PAGE_SIZE);
+}
+
+int __kvm_isolation_init_vm(struct kvm *kvm)
+{
+	struct kvm_isolation *iso;
+	int error;
+
+	iso = (void *)__get_free_pages(GFP_KERNEL_ACCOUNT | __GFP_ZERO,
+				       get_order(sizeof(*iso)));
+	if (!iso)
+		return -ENOMEM;
+	mutex_init(&iso->lock);
+	raw_spin_lock_init(&iso->place_lock);
+	error = isolation_create_table(iso);
+	if (error) {
+		free_pages((unsigned long)iso, get_order(sizeof(*iso)));
+		return error;
+	}
+	if (cpu_feature_enabled(X86_FEATURE_PCID))
+		iso->cr3 |= ISOLATION_PCID;
+	kvm->arch.isolation = iso;
+	error = isolation_map_vm(kvm);
+	if (error)
+		__kvm_isolation_destroy_vm(kvm);
+	return error;
+}
+
+void __kvm_isolation_destroy_vm(struct kvm *kvm)
+{
+	struct kvm_isolation *iso = kvm->arch.isolation;
+
+	if (!iso)
+		return;
+	kvm->arch.isolation = NULL;
+	isolation_free_table(iso);
+	free_pages((unsigned long)iso, get_order(sizeof(*iso)));
+}
+
+/**
+ * isolation_add_counters() - add up two of them
+ * @sum: gets the sum
+ * @counters: may change meanwhile
+ */
+void isolation_add_counters(struct kvm_isolation_counters *sum,
+			    const struct kvm_isolation_counters *counters)
+{
+	unsigned int i;
+
+	sum->windows += READ_ONCE(counters->windows);
+	sum->inside += READ_ONCE(counters->inside);
+	for (i = 0; i < KVM_ISOLATION_NR_REASONS; i++)
+		sum->left[i] += READ_ONCE(counters->left[i]);
+	sum->faults += READ_ONCE(counters->faults);
+	sum->pauses += READ_ONCE(counters->pauses);
+	sum->refused += READ_ONCE(counters->refused);
+}
+
+/**
+ * isolation_sum_counters() - of all vCPUs that a VM has or had
+ * @kvm: that has isolation
+ * @sum: gets them
+ */
+void isolation_sum_counters(struct kvm *kvm, struct kvm_isolation_counters *sum)
+{
+	struct kvm_vcpu *vcpu;
+	unsigned long i;
+
+	*sum = kvm->arch.isolation->lost;
+	kvm_for_each_vcpu(i, vcpu, kvm)
+		isolation_add_counters(sum, &vcpu->arch.isolation.counters);
+}

@@ -1,0 +1,531 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Address-space isolation, on a host with kvm.isolation=1: what is mapped in a window and
+ * what is not, that nothing is missing in the usual course, and that what is missing costs a
+ * counted leave and no more.  By the files that a test kernel has in debugfs.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "lib/vcpu.h"
+#include "suites.h"
+
+#define PARAMETER	"/sys/module/kvm/parameters/isolation"
+#define TRACING		"/sys/kernel/tracing"
+#define ROUNDS		200
+#define FOREVER		(1UL << 40)
+
+static void file_of(struct vm *vm, const char *name, char *path, size_t size)
+{
+	snprintf(path, size, "/sys/kernel/debug/kvm/%d-%d/%s", getpid(), vm->fd, name);
+}
+
+/* All of the file "isolation". */
+static const char *report(struct vm *vm)
+{
+	static char text[16384];
+	char path[128];
+	size_t n;
+	FILE *f;
+
+	file_of(vm, "isolation", path, sizeof(path));
+	f = fopen(path, "re");
+	require(f, "%s: %m", path);
+	n = fread(text, 1, sizeof(text) - 1, f);
+	text[n] = 0;
+	fclose(f);
+	return text;
+}
+
+/* A number of it. */
+static uint64_t count(struct vm *vm, const char *name)
+{
+	const char *line = report(vm);
+	size_t length = strlen(name);
+
+	while (line && (strncmp(line, name, length) || line[length] != ' ')) {
+		line = strchr(line, '\n');
+		if (line)
+			line++;
+	}
+	require(line, "no %s in the report", name);
+	return strtoull(line + length, NULL, 10);
+}
+
+/* Say where faults come from. */
+static void note_places(struct vm *vm)
+{
+	const char *line = report(vm);
+
+	for (; line && *line; line = strchr(line, '\n') ? strchr(line, '\n') + 1 : NULL)
+		if (!strncmp(line, "place ", 6))
+			tap_note("%.*s", (int)strcspn(line, "\n"), line);
+}
+
+static int ask(struct vm *vm, const char *what)
+{
+	char path[128];
+	int fd, r = 0;
+
+	file_of(vm, "isolation_probe", path, sizeof(path));
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	require(fd >= 0, "%s: %m", path);
+	if (write(fd, what, strlen(what)) < 0)
+		r = errno;
+	close(fd);
+	return r;
+}
+
+static const char *answer(struct vm *vm)
+{
+	static char text[32];
+	char path[128];
+	ssize_t n;
+	int fd;
+
+	file_of(vm, "isolation_probe", path, sizeof(path));
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	require(fd >= 0, "%s: %m", path);
+	n = read(fd, text, sizeof(text) - 1);
+	require(n > 0, "%s: %m", path);
+	text[n] = 0;
+	text[strcspn(text, "\n")] = 0;
+	close(fd);
+	return text;
+}
+
+static void set_file(const char *path, const char *value)
+{
+	int fd = open(path, O_WRONLY | O_TRUNC | O_CLOEXEC);
+
+	require(fd >= 0 && write(fd, value, strlen(value)) == (ssize_t)strlen(value), "%s: %m",
+		path);
+	close(fd);
+}
+
+static struct vm *new_vm(unsigned int vcpus)
+{
+	struct vm_options options = { .vcpus = vcpus, .flags = VM_IRQCHIP };
+
+	return vm_new(&options);
+}
+
+/* Exits of several kinds: settled within, by KVM outside, by the VMM. */
+static void work(struct vcpu *v, unsigned int rounds)
+{
+	struct run r;
+
+	while (rounds--) {
+		r = vcpu_op(v, OP_CPUID, 0);
+		require(r.end == RUN_DONE && r.ret[0], "%s", run_text(&r));
+		require_done(vcpu_op(v, OP_STORE, GUEST_ARENA, rounds, 8));
+		require_done(vcpu_op(v, OP_IPI_SELF, GUEST_VECTOR_EVENT));
+		require_done(vcpu_op(v, OP_LOAD_CR8, rounds & 7));
+	}
+}
+
+static void test_windows(uintptr_t arg)
+{
+	struct vm *vm = new_vm(1);
+	uint64_t before;
+
+	(void)arg;
+	expect_eq(count(vm, "windows"), 0);
+	work(vm->vcpu[0], 1);
+	before = count(vm, "windows");
+	expect(before >= 5, "%llu windows", (unsigned long long)before);
+	work(vm->vcpu[0], 1);
+	expect(count(vm, "windows") >= before + 5, "no new windows");
+	expect_eq(count(vm, "refused"), 0);
+	vm_free(vm);
+}
+
+/* What is mapped is a little of the host's memory, and goes when its user goes. */
+static void test_size(uintptr_t arg)
+{
+	struct vm *vm = new_vm(2);
+	uint64_t one, two;
+
+	(void)arg;
+	work(vm->vcpu[0], 1);
+	one = count(vm, "mapped-bytes");
+	work(vm->vcpu[0], 1);
+	expect_eq(count(vm, "mapped-bytes"), one);
+	work(vm->vcpu[1], 1);
+	two = count(vm, "mapped-bytes");
+	tap_note("mapped %llu bytes for one vCPU, %llu for two, by %llu bytes of tables",
+		 (unsigned long long)one, (unsigned long long)two,
+		 (unsigned long long)count(vm, "table-bytes"));
+	expect(one && one < 16 << 20, "%llu bytes", (unsigned long long)one);
+	expect(two > one, "the second vCPU needs nothing");
+	vm_free(vm);
+}
+
+/* Nothing is forgotten. */
+static void test_no_faults(uintptr_t arg)
+{
+	struct vm *vm = new_vm(1);
+	uint64_t before;
+
+	(void)arg;
+	work(vm->vcpu[0], 20);
+	before = count(vm, "faults");
+	work(vm->vcpu[0], ROUNDS);
+	if (!expect(count(vm, "faults") == before, "%llu faults of %llu windows",
+		    (unsigned long long)(count(vm, "faults") - before),
+		    (unsigned long long)count(vm, "windows")))
+		note_places(vm);
+	expect_eq(count(vm, "left-end"), count(vm, "windows"));
+	vm_free(vm);
+}
+
+/** struct probe - a row of what is mapped and what is not */
+struct probe {
+	const char *what;
+	const char *answer;
+};
+
+static const struct probe probes[] = {
+	{ "own", "readable" },
+	{ "secret", "fault" },
+	{ "other", "fault" },
+	{ "file", "fault" },
+	/* Used on the full table just before, so it is in the TLB, where kernel pages are global. */
+	{ "own prime", "readable" },
+	{ "secret prime", "fault" },
+	{ "other prime", "fault" },
+	{ "file prime", "fault" },
+};
+
+static void test_probe(uintptr_t arg)
+{
+	struct vm *vm = new_vm(1), *other = new_vm(1);
+	uint64_t faults;
+	unsigned int i, j;
+
+	(void)arg;
+	work(other->vcpu[0], 1);
+	work(vm->vcpu[0], 2);
+	for (i = 0; i < ARRAY_SIZE(probes); i++) {
+		for (j = 0; j < 10; j++) {
+			faults = count(vm, "left-fault");
+			require_eq(ask(vm, probes[i].what), 0);
+			expect(!strcmp(answer(vm), "none"), "%s: %s", probes[i].what, answer(vm));
+			work(vm->vcpu[0], 1);
+			expect(!strcmp(answer(vm), probes[i].answer), "%s: %s", probes[i].what,
+			       answer(vm));
+			expect_eq(count(vm, "left-fault") - faults,
+				  !strcmp(probes[i].answer, "fault"));
+		}
+	}
+	vm_free(other);
+	vm_free(vm);
+}
+
+static bool has_flag(const char *flag)
+{
+	char line[8192], word[64];
+	bool found = false;
+	FILE *f = fopen("/proc/cpuinfo", "re");
+
+	require(f, "/proc/cpuinfo: %m");
+	snprintf(word, sizeof(word), " %s ", flag);
+	while (!found && fgets(line, sizeof(line), f)) {
+		line[strcspn(line, "\n")] = ' ';
+		found = !strncmp(line, "flags", 5) && strstr(line, word);
+	}
+	fclose(f);
+	return found;
+}
+
+/*
+ * Without the flush of global entries a primed secret can be read: the probe would see if it
+ * were missing.  With PTI the kernel's pages are not global.
+ */
+static void test_global(uintptr_t arg)
+{
+	struct vm *vm = new_vm(1);
+	bool pti = has_flag("pti");
+
+	(void)arg;
+	work(vm->vcpu[0], 1);
+	require_eq(ask(vm, "secret prime no-flush"), 0);
+	work(vm->vcpu[0], 1);
+	expect(!strcmp(answer(vm), pti ? "fault" : "readable"), "%s, and PTI is %s", answer(vm),
+	       pti ? "on" : "off");
+	require_eq(ask(vm, "secret no-flush"), 0);
+	work(vm->vcpu[0], 1);
+	require_eq(ask(vm, "secret prime"), 0);
+	work(vm->vcpu[0], 1);
+	expect(!strcmp(answer(vm), "fault"), "%s", answer(vm));
+	vm_free(vm);
+}
+
+static void test_bad_input(uintptr_t arg)
+{
+	struct vm *vm = new_vm(1);
+
+	(void)arg;
+	expect_eq(ask(vm, "nothing"), EINVAL);
+	expect_eq(ask(vm, "secret twice"), EINVAL);
+	expect_eq(ask(vm, "drop"), EINVAL);
+	expect_eq(ask(vm, "drop everything"), EINVAL);
+	expect_eq(ask(vm, "other"), ENOENT);
+	work(vm->vcpu[0], 1);
+	expect_eq(count(vm, "faults"), 0);
+	vm_free(vm);
+}
+
+/* A mapping that is missing costs a leave, which is counted with its place. */
+static void test_missing(uintptr_t arg)
+{
+	const char *object = (const char *)arg;
+	struct vm *vm = new_vm(1);
+	char line[32];
+	uint64_t windows, left;
+
+	work(vm->vcpu[0], 1);
+	expect_eq(count(vm, "faults"), 0);
+	snprintf(line, sizeof(line), "drop %s", object);
+	require_eq(ask(vm, line), 0);
+	windows = count(vm, "windows");
+	work(vm->vcpu[0], ROUNDS);
+	windows = count(vm, "windows") - windows;
+	left = count(vm, "left-fault");
+	expect(windows >= ROUNDS * 5, "%llu windows", (unsigned long long)windows);
+	expect(left >= ROUNDS, "%llu leaves", (unsigned long long)left);
+	expect(left <= windows, "%llu leaves of %llu windows", (unsigned long long)left,
+	       (unsigned long long)windows);
+	expect(count(vm, "faults") >= left, "fewer faults than leaves");
+	expect(strstr(report(vm), "\nplace "), "no place");
+	expect_eq(count(vm, "no-place"), 0);
+	note_places(vm);
+	vm_free(vm);
+}
+
+/* Without what a fault itself needs nothing is isolated. */
+static void test_vital(uintptr_t arg)
+{
+	const char *object = (const char *)arg;
+	struct vm *vm = new_vm(1);
+	char line[32];
+	uint64_t windows;
+
+	work(vm->vcpu[0], 1);
+	snprintf(line, sizeof(line), "drop %s", object);
+	require_eq(ask(vm, line), 0);
+	windows = count(vm, "windows");
+	work(vm->vcpu[0], 10);
+	expect_eq(count(vm, "windows"), windows);
+	expect(count(vm, "refused") >= 40, "%llu refused", (unsigned long long)count(vm, "refused"));
+	expect_eq(count(vm, "faults"), 0);
+	vm_free(vm);
+}
+
+static void *work_in_thread(void *v)
+{
+	work(v, 3);
+	return NULL;
+}
+
+/* Threads come and go; their stacks may be where others had been. */
+static void test_threads(uintptr_t arg)
+{
+	struct vm *vm = new_vm(2);
+	unsigned int i;
+
+	(void)arg;
+	for (i = 0; i < 60; i++) {
+		pthread_t thread[2];
+		unsigned int j;
+
+		for (j = 0; j < 2; j++)
+			require(!pthread_create(&thread[j], NULL, work_in_thread, vm->vcpu[j]),
+				"no thread");
+		for (j = 0; j < 2; j++)
+			pthread_join(thread[j], NULL);
+	}
+	if (!expect_eq(count(vm, "faults"), 0))
+		note_places(vm);
+	expect_eq(count(vm, "refused"), 0);
+	vm_free(vm);
+}
+
+static void test_lifecycle(uintptr_t arg)
+{
+	unsigned int i;
+
+	(void)arg;
+	for (i = 0; i < 30; i++) {
+		struct vm *vm = new_vm(1 + i % 2), *other = new_vm(1);
+
+		work(vm->vcpu[i % 2], 1);
+		if (i % 3)
+			work(other->vcpu[0], 1);
+		expect_eq(count(vm, "faults"), 0);
+		vm_free(vm);
+		work(other->vcpu[0], 1);
+		expect_eq(count(other, "faults"), 0);
+		vm_free(other);
+	}
+}
+
+/* vCPUs at work while others start and end. */
+static void test_together(uintptr_t arg)
+{
+	struct vm *vm = new_vm(2);
+	struct run r;
+	unsigned int i;
+
+	(void)arg;
+	vm->vcpu[0]->timeout_ms = 600000;
+	vcpu_spawn(vm->vcpu[0], OP_CR8_SPIN);
+	require(vcpu_wait_progress(vm->vcpu[0], 10), "the vCPU does not run");
+	for (i = 0; i < 20; i++) {
+		struct vm *other = new_vm(1);
+
+		work(other->vcpu[0], 1);
+		work(vm->vcpu[1], 1);
+		vm_free(other);
+	}
+	vm->vcpu[0]->cpu->stop = 1;
+	r = vcpu_join(vm->vcpu[0]);
+	expect(r.end == RUN_DONE, "%s", run_text(&r));
+	if (!expect_eq(count(vm, "faults"), 0))
+		note_places(vm);
+	vm_free(vm);
+}
+
+/* What is looked at by tracepoints and kprobes leaves the window and goes on. */
+static void test_traced(uintptr_t arg)
+{
+	struct vm *vm = new_vm(1);
+	char text[65536];
+	ssize_t n;
+	int fd;
+
+	(void)arg;
+	work(vm->vcpu[0], 1);
+	set_file(TRACING "/events/kvm/kvm_isolation_enter/enable", "1");
+	set_file(TRACING "/events/kvm/kvm_isolation_exit/enable", "1");
+	set_file(TRACING "/events/kvm/kvm_isolation_fault/enable", "1");
+	set_file("/sys/module/kvm/parameters/isolation_fault_stack", "1");
+	require_eq(ask(vm, "secret"), 0);
+	work(vm->vcpu[0], 1);
+	fd = open(TRACING "/trace", O_RDONLY | O_CLOEXEC);
+	require(fd >= 0, "no trace: %m");
+	for (n = 0; n < (ssize_t)sizeof(text) - 1;) {
+		ssize_t more = read(fd, text + n, sizeof(text) - 1 - n);
+
+		if (more <= 0)
+			break;
+		n += more;
+	}
+	text[n] = 0;
+	close(fd);
+	expect(strstr(text, "kvm_isolation_enter: vcpu 0"), "no entry traced");
+	expect(strstr(text, "kvm_isolation_exit: vcpu 0 reason end"), "no end traced");
+	expect(strstr(text, "kvm_isolation_exit: vcpu 0 reason fault"), "no fault traced");
+	expect(strstr(text, "kvm_isolation_fault: vcpu 0 ip isolation_probe"), "no place traced");
+	expect(!strstr(text, "stack 0x0\n"), "no stack traced");
+	vm_free(vm);
+}
+
+static void test_kprobe(uintptr_t arg)
+{
+	struct vm *vm = new_vm(1);
+
+	(void)arg;
+	work(vm->vcpu[0], 1);
+	set_file(TRACING "/kprobe_events",
+		 (const char *[]){ "p:isolation_test vmx_vcpu_run\n",
+				   "p:isolation_test svm_vcpu_run\n" }[!has_flag("vmx")]);
+	set_file(TRACING "/events/kprobes/isolation_test/enable", "1");
+	work(vm->vcpu[0], ROUNDS);
+	set_file(TRACING "/events/kprobes/isolation_test/enable", "0");
+	expect(count(vm, "left-breakpoint") + count(vm, "left-fault") >= ROUNDS, "%s", report(vm));
+	vm_free(vm);
+}
+
+/* Entry and exit of the guest themselves, in the middle of the window. */
+static void test_tracepoints(uintptr_t arg)
+{
+	struct vm *vm = new_vm(1);
+
+	(void)arg;
+	work(vm->vcpu[0], 1);
+	set_file(TRACING "/events/kvm/enable", "1");
+	work(vm->vcpu[0], ROUNDS);
+	set_file(TRACING "/events/kvm/enable", "0");
+	expect_eq(count(vm, "windows"), count(vm, "left-fault") + count(vm, "left-end"));
+	vm_free(vm);
+}
+
+static const char *setup(void)
+{
+	char c = 0;
+	int fd = open(PARAMETER, O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		return "this kernel has no isolation";
+	if (read(fd, &c, 1) != 1)
+		c = 0;
+	close(fd);
+	return c == 'Y' ? NULL : "the host is without kvm.isolation=1";
+}
+
+static void after(void)
+{
+	static const char *const files[][2] = {
+		{ TRACING "/events/kvm/enable", "0" },
+		{ TRACING "/events/enable", "0" },
+		{ TRACING "/kprobe_events", "\n" },
+		{ TRACING "/trace", "\n" },
+		{ "/sys/module/kvm/parameters/isolation_fault_stack", "0" },
+	};
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(files); i++) {
+		int fd = open(files[i][0], O_WRONLY | O_TRUNC | O_CLOEXEC);
+
+		if (fd < 0)
+			continue;
+		if (write(fd, files[i][1], strlen(files[i][1])) < 0)
+			tap_note("%s: %s", files[i][0], strerror(errno));
+		close(fd);
+	}
+}
+
+static const struct test_case cases[] = {
+	{ "windows", test_windows },
+	{ "size", test_size },
+	{ "no_faults", test_no_faults },
+	{ "probe", test_probe },
+	{ "global", test_global },
+	{ "bad_input", test_bad_input },
+	{ "missing_vm", test_missing, (uintptr_t)"vm" },
+	{ "missing_task", test_missing, (uintptr_t)"task" },
+	{ "missing_apic", test_missing, (uintptr_t)"apic" },
+	{ "missing_vendor", test_missing, (uintptr_t)"vendor" },
+	{ "vital_stack", test_vital, (uintptr_t)"stack" },
+	{ "vital_vcpu", test_vital, (uintptr_t)"vcpu" },
+	{ "threads", test_threads },
+	{ "lifecycle", test_lifecycle },
+	{ "together", test_together },
+	{ "traced", test_traced },
+	{ "kprobe", test_kprobe },
+	{ "tracepoints", test_tracepoints },
+	{ },
+};
+
+const struct test_suite suite_isolation = {
+	.name = "isolation",
+	.cases = cases,
+	.setup = setup,
+	.after = after,
+};
