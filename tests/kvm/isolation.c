@@ -184,6 +184,112 @@ static void test_no_faults(uintptr_t arg)
 	vm_free(vm);
 }
 
+static bool has_flag(const char *flag)
+{
+	char line[8192], word[64];
+	bool found = false;
+	FILE *f = fopen("/proc/cpuinfo", "re");
+
+	require(f, "/proc/cpuinfo: %m");
+	snprintf(word, sizeof(word), " %s ", flag);
+	while (!found && fgets(line, sizeof(line), f)) {
+		line[strcspn(line, "\n")] = ' ';
+		found = !strncmp(line, "flags", 5) && strstr(line, word);
+	}
+	fclose(f);
+	return found;
+}
+
+#define MSR_TSC_ADJUST	0x3b
+#define MSR_APIC_BASE	0x1b
+#define MSR_X2APIC_TPR	0x808
+#define MSR_X2APIC_EOI	0x80b
+#define MSR_NOWHERE	0x4b564dff
+
+/** struct served - an instruction that exits, and which counter it moves */
+struct served {
+	const char *counter;
+	const char *counter_not;
+	enum guest_op op;
+	uint64_t args[2];
+	bool fails;
+	bool amd;		/* on Intel the CPU does it by itself */
+};
+
+static const struct served serveds[] = {
+	{ "inside-cpuid", "outside-cpuid", OP_CPUID, { 1 } },
+	{ "inside-cpuid", "outside-cpuid", OP_CPUID, { 0x40000000 } },
+	{ "inside-rdmsr", "outside-rdmsr", OP_RDMSR, { MSR_APIC_BASE } },
+	{ "outside-rdmsr", "inside-rdmsr", OP_RDMSR, { MSR_NOWHERE }, .fails = true },
+	{ "inside-wrmsr", "outside-wrmsr", OP_WRMSR, { MSR_X2APIC_EOI } },
+	{ "inside-wrmsr", "outside-wrmsr", OP_WRMSR, { MSR_X2APIC_TPR, 0x20 }, .amd = true },
+	{ "outside-wrmsr", "inside-wrmsr", OP_WRMSR, { MSR_TSC_ADJUST } },
+	{ "outside-wrmsr", "inside-wrmsr", OP_WRMSR, { MSR_NOWHERE }, .fails = true },
+	{ "outside-wrmsr", "inside-wrmsr", OP_WRMSR, { MSR_X2APIC_TPR, 1UL << 40 }, .fails = true,
+	  .amd = true },
+};
+
+/* What stands in the kernel's table is settled within, with the same result; the rest is not. */
+static void test_served(uintptr_t arg)
+{
+	struct vm *vm = new_vm(1);
+	struct vcpu *v = vm->vcpu[0];
+	struct run r;
+	unsigned int i, j;
+
+	(void)arg;
+	work(v, 1);
+	for (i = 0; i < ARRAY_SIZE(serveds); i++) {
+		const struct served *s = &serveds[i];
+		uint64_t hits = count(vm, s->counter), misses = count(vm, s->counter_not);
+		uint64_t io = count(vm, "outside-io");
+
+		if (s->amd && has_flag("vmx"))
+			continue;
+		for (j = 0; j < 10; j++) {
+			r = vcpu_op(v, s->op, s->args[0], s->args[1]);
+			expect(r.end == RUN_DONE && r.vector == (s->fails ? VECTOR_GP : GUEST_NO_FAULT),
+			       "row %u: %s", i, run_text(&r));
+		}
+		expect(count(vm, s->counter) == hits + 10, "row %u: %s %llu, was %llu", i, s->counter,
+		       (unsigned long long)count(vm, s->counter), (unsigned long long)hits);
+		expect(count(vm, s->counter_not) == misses, "row %u: %s %llu, was %llu", i,
+		       s->counter_not, (unsigned long long)count(vm, s->counter_not),
+		       (unsigned long long)misses);
+		expect_eq(count(vm, "outside-io"), io + 10);
+	}
+	r = vcpu_op(v, OP_CPUID, 1);
+	expect_eq((uint32_t)r.ret[0], vcpu_cpuid(v, 1, 0, CPUID_EAX));
+	r = vcpu_op(v, OP_RDMSR, MSR_APIC_BASE);
+	/* Enabled, x2APIC, of the boot CPU, where it always is. */
+	expect_eq(r.ret[0], 0xfee00d00);
+	if (!expect_eq(count(vm, "faults"), 0))
+		note_places(vm);
+	vm_free(vm);
+}
+
+/* An interrupt that a vCPU sends itself, halting and not; timers of the host. */
+static void test_apic(uintptr_t arg)
+{
+	struct vm *vm = new_vm(1);
+	struct vcpu *v = vm->vcpu[0];
+	unsigned int i;
+
+	(void)arg;
+	for (i = 0; i < ROUNDS; i++) {
+		struct run r = vcpu_op(v, OP_IPI_SELF, GUEST_VECTOR_EVENT);
+
+		require(r.end == RUN_DONE, "%s", run_text(&r));
+		/* Reaches it in HLT, which then does not block. */
+		r = vcpu_op(v, OP_STI_NOP);
+		require(r.end == RUN_DONE, "%s", run_text(&r));
+		require_done(vcpu_op(v, OP_WRMSR, MSR_X2APIC_EOI));
+	}
+	if (!expect_eq(count(vm, "faults"), 0))
+		note_places(vm);
+	vm_free(vm);
+}
+
 /** struct probe - a row of what is mapped and what is not */
 struct probe {
 	const char *what;
@@ -225,22 +331,6 @@ static void test_probe(uintptr_t arg)
 	}
 	vm_free(other);
 	vm_free(vm);
-}
-
-static bool has_flag(const char *flag)
-{
-	char line[8192], word[64];
-	bool found = false;
-	FILE *f = fopen("/proc/cpuinfo", "re");
-
-	require(f, "/proc/cpuinfo: %m");
-	snprintf(word, sizeof(word), " %s ", flag);
-	while (!found && fgets(line, sizeof(line), f)) {
-		line[strcspn(line, "\n")] = ' ';
-		found = !strncmp(line, "flags", 5) && strstr(line, word);
-	}
-	fclose(f);
-	return found;
 }
 
 /*
@@ -505,6 +595,8 @@ static const struct test_case cases[] = {
 	{ "windows", test_windows },
 	{ "size", test_size },
 	{ "no_faults", test_no_faults },
+	{ "served", test_served },
+	{ "apic", test_apic },
 	{ "probe", test_probe },
 	{ "global", test_global },
 	{ "bad_input", test_bad_input },

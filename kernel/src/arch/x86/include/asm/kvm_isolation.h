@@ -25,6 +25,8 @@ struct pt_regs;
  * @KVM_ISOLATION_BUG: #UD: WARN() or BUG()
  * @KVM_ISOLATION_PROTECTION: #GP or #CP, such as an MSR that is not there
  * @KVM_ISOLATION_DOUBLE_FAULT: #DF: the stack itself was not mapped
+ * @KVM_ISOLATION_TIMER: to program a timer of the host, among those of others
+ * @KVM_ISOLATION_WAKE: to wake another thread, among those of others
  */
 enum kvm_isolation_reason {
 	KVM_ISOLATION_END,
@@ -34,6 +36,8 @@ enum kvm_isolation_reason {
 	KVM_ISOLATION_BUG,
 	KVM_ISOLATION_PROTECTION,
 	KVM_ISOLATION_DOUBLE_FAULT,
+	KVM_ISOLATION_TIMER,
+	KVM_ISOLATION_WAKE,
 	KVM_ISOLATION_NR_REASONS,
 };
 
@@ -47,6 +51,7 @@ enum kvm_isolation_reason {
  * @KVM_ISOLATION_APIC: struct kvm_lapic
  * @KVM_ISOLATION_APIC_REGS: its page of registers
  * @KVM_ISOLATION_APIC_MAP: which vCPU has which APIC id
+ * @KVM_ISOLATION_CPUID: what CPUID says
  * @KVM_ISOLATION_VMI: the state of introspection, of the VM
  * @KVM_ISOLATION_TASK: the thread in KVM_RUN
  * @KVM_ISOLATION_STACK: its stack
@@ -61,11 +66,45 @@ enum kvm_isolation_object {
 	KVM_ISOLATION_APIC,
 	KVM_ISOLATION_APIC_REGS,
 	KVM_ISOLATION_APIC_MAP,
+	KVM_ISOLATION_CPUID,
 	KVM_ISOLATION_VMI,
 	KVM_ISOLATION_TASK,
 	KVM_ISOLATION_STACK,
 	KVM_ISOLATION_VENDOR,
 	KVM_ISOLATION_NR_OBJECTS = KVM_ISOLATION_VENDOR + 4,
+};
+
+/**
+ * enum kvm_isolation_exit - what a guest was left for
+ * @KVM_ISOLATION_EXIT_OTHER: anything else
+ * @KVM_ISOLATION_EXIT_INTERRUPT: an interrupt, NMI or machine check of the host
+ * @KVM_ISOLATION_EXIT_HLT: HLT
+ * @KVM_ISOLATION_EXIT_NESTED: anything, by an L2
+ * @KVM_ISOLATION_EXIT_MEMORY: EPT or NPT
+ * @KVM_ISOLATION_EXIT_IO: IN, OUT
+ * @KVM_ISOLATION_EXIT_WINDOW: the guest takes interrupts or NMIs again
+ * @KVM_ISOLATION_EXIT_TIMER: the VMX preemption timer
+ * @KVM_ISOLATION_EXIT_CPUID: CPUID
+ * @KVM_ISOLATION_EXIT_RDMSR: RDMSR
+ * @KVM_ISOLATION_EXIT_WRMSR: WRMSR
+ * @KVM_ISOLATION_EXIT_CR_READ: a MOV from CR3 or CR8
+ * @KVM_ISOLATION_EXIT_PAUSE: PAUSE
+ */
+enum kvm_isolation_exit {
+	KVM_ISOLATION_EXIT_OTHER,
+	KVM_ISOLATION_EXIT_INTERRUPT,
+	KVM_ISOLATION_EXIT_HLT,
+	KVM_ISOLATION_EXIT_NESTED,
+	KVM_ISOLATION_EXIT_MEMORY,
+	KVM_ISOLATION_EXIT_IO,
+	KVM_ISOLATION_EXIT_WINDOW,
+	KVM_ISOLATION_EXIT_TIMER,
+	KVM_ISOLATION_EXIT_CPUID,
+	KVM_ISOLATION_EXIT_RDMSR,
+	KVM_ISOLATION_EXIT_WRMSR,
+	KVM_ISOLATION_EXIT_CR_READ,
+	KVM_ISOLATION_EXIT_PAUSE,
+	KVM_ISOLATION_NR_EXITS,
 };
 
 /** struct kvm_isolation_range - kernel addresses; @length 0 = none */
@@ -77,7 +116,8 @@ struct kvm_isolation_range {
 /**
  * struct kvm_isolation_counters - of a vCPU; a VM's are the sum
  * @windows: windows entered
- * @inside: exits of the guest after which it went on within the window
+ * @inside: exits settled on the restricted table, by &enum kvm_isolation_exit
+ * @outside: exits that were not
  * @left: windows left, by &enum kvm_isolation_reason; the first one of each window
  * @faults: all accesses to what is not mapped
  * @pauses: NMIs and machine checks that interrupted a window
@@ -87,7 +127,8 @@ struct kvm_isolation_range {
  */
 struct kvm_isolation_counters {
 	u64 windows;
-	u64 inside;
+	u64 inside[KVM_ISOLATION_NR_EXITS];
+	u64 outside[KVM_ISOLATION_NR_EXITS];
 	u64 left[KVM_ISOLATION_NR_REASONS];
 	u64 faults;
 	u64 pauses;

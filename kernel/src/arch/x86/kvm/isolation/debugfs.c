@@ -12,7 +12,10 @@ static int isolation_show(struct seq_file *m, void *unused)
 	unsigned int i;
 
 	isolation_sum_counters(kvm, &sum);
-	seq_printf(m, "windows %llu\ninside %llu\n", sum.windows, sum.inside);
+	seq_printf(m, "windows %llu\n", sum.windows);
+	for (i = 0; i < KVM_ISOLATION_NR_EXITS; i++)
+		seq_printf(m, "inside-%s %llu\noutside-%s %llu\n", isolation_exits[i],
+			   sum.inside[i], isolation_exits[i], sum.outside[i]);
 	for (i = 0; i < KVM_ISOLATION_NR_REASONS; i++)
 		seq_printf(m, "left-%s %llu\n", isolation_reasons[i], sum.left[i]);
 	seq_printf(m, "faults %llu\npauses %llu\nrefused %llu\n", sum.faults, sum.pauses,

@@ -133,12 +133,15 @@ void isolation_account_faults(struct kvm_vcpu *vcpu, struct isolation_window *w)
 extern bool isolation_flush_global;
 extern unsigned int isolation_vcpu_size;
 extern const char *const isolation_reasons[KVM_ISOLATION_NR_REASONS];
+extern const char *const isolation_exits[KVM_ISOLATION_NR_EXITS];
 void isolation_add_counters(struct kvm_isolation_counters *sum,
 			    const struct kvm_isolation_counters *counters);
 void isolation_sum_counters(struct kvm *kvm, struct kvm_isolation_counters *sum);
 
 /* window.c */
 bool isolation_is_restricted(void);
+bool isolation_in_window(void);
+bool isolation_was_left(void);
 
 /* probe.c */
 #ifdef CONFIG_KVM_ISOLATION_PROBE

@@ -29,6 +29,8 @@ void __kvm_isolation_destroy_vcpu(struct kvm_vcpu *vcpu);
 void __kvm_isolation_enter(struct kvm_vcpu *vcpu);
 void __kvm_isolation_leave(struct kvm_vcpu *vcpu);
 unsigned long __kvm_isolation_host_cr3(void);
+fastpath_t __kvm_isolation_serve(struct kvm_vcpu *vcpu, fastpath_t fastpath);
+void __kvm_isolation_leave_for(enum kvm_isolation_reason reason);
 
 /* For the vendor's part: what else a window touches, by number from 0; NULL = nothing now. */
 void kvm_isolation_object(struct kvm_vcpu *vcpu, unsigned int nr, void *start,
@@ -36,6 +38,8 @@ void kvm_isolation_object(struct kvm_vcpu *vcpu, unsigned int nr, void *start,
 
 void vmx_isolation_objects(struct kvm_vcpu *vcpu);
 void svm_isolation_objects(struct kvm_vcpu *vcpu);
+enum kvm_isolation_exit vmx_isolation_exit(struct kvm_vcpu *vcpu, u32 *operand);
+enum kvm_isolation_exit svm_isolation_exit(struct kvm_vcpu *vcpu, u32 *operand);
 
 static inline bool kvm_isolation_enabled(void)
 {
@@ -101,11 +105,24 @@ static __always_inline void kvm_isolation_leave(struct kvm_vcpu *vcpu)
 		__kvm_isolation_leave(vcpu);
 }
 
-/* The guest goes on within the window. */
-static __always_inline void kvm_isolation_stay(struct kvm_vcpu *vcpu)
+/*
+ * The guest was left, and this is what the vendor's part made of it.  Settle what can be
+ * settled within the window.
+ */
+static __always_inline fastpath_t kvm_isolation_serve(struct kvm_vcpu *vcpu, fastpath_t fastpath)
+{
+	return static_branch_unlikely(&kvm_isolation_key) ?
+	       __kvm_isolation_serve(vcpu, fastpath) : fastpath;
+}
+
+/*
+ * What follows touches objects of the host among which ours is only one: go on with the full
+ * page table, if this is in a window.
+ */
+static __always_inline void kvm_isolation_leave_for(enum kvm_isolation_reason reason)
 {
 	if (static_branch_unlikely(&kvm_isolation_key))
-		vcpu->arch.isolation.counters.inside++;
+		__kvm_isolation_leave_for(reason);
 }
 
 /* What VMX is to load into CR3 at the next exit: what is there now. */
@@ -136,7 +153,12 @@ static inline void kvm_isolation_finish(struct kvm_vcpu *vcpu) { }
 static inline void kvm_isolation_destroy_vcpu(struct kvm_vcpu *vcpu) { }
 static __always_inline void kvm_isolation_enter(struct kvm_vcpu *vcpu) { }
 static __always_inline void kvm_isolation_leave(struct kvm_vcpu *vcpu) { }
-static __always_inline void kvm_isolation_stay(struct kvm_vcpu *vcpu) { }
+static __always_inline void kvm_isolation_leave_for(enum kvm_isolation_reason reason) { }
+
+static __always_inline fastpath_t kvm_isolation_serve(struct kvm_vcpu *vcpu, fastpath_t fastpath)
+{
+	return fastpath;
+}
 
 static __always_inline unsigned long kvm_isolation_host_cr3(void)
 {

@@ -2,10 +2,10 @@
 /*
  * What is mapped for a window, and for how long.
  *
- * For the life of the VM: the static per-CPU data of all CPUs.  From the first KVM_RUN of
- * a vCPU until it is destroyed: the VM and the vCPU.  During KVM_RUN: the thread.  What may
- * be replaced (the APIC map, nested state) is looked at when KVM_RUN begins; until then
- * the old memory stays mapped, so it has to be of the direct map.
+ * For the life of the VM: the static per-CPU data of all CPUs, and that of kvm->srcu.  From
+ * the first KVM_RUN of a vCPU until it is destroyed: the VM and the vCPU.  During KVM_RUN: the
+ * thread.  What may be replaced (the APIC map, nested state) is looked at when KVM_RUN begins;
+ * until then the old memory stays mapped, so it has to be of the direct map.
  *
  * What is missing costs a fault that leaves the window, but for what the CPU needs to
  * deliver that fault.  Without that nothing is isolated.
@@ -32,6 +32,21 @@ static int map_percpu(struct kvm_isolation *iso)
 	return 0;
 }
 
+/* kvm->srcu is read by some of what is served there. */
+static int map_srcu(struct kvm *kvm)
+{
+	unsigned int cpu;
+
+	for_each_possible_cpu(cpu) {
+		struct srcu_data *data = per_cpu_ptr(kvm->srcu.sda, cpu);
+		int error = isolation_map(kvm->arch.isolation, (unsigned long)data, sizeof(*data));
+
+		if (error)
+			return error;
+	}
+	return 0;
+}
+
 /**
  * isolation_map_vm() - what all vCPUs of a new VM need
  * @kvm: nobody else has it yet
@@ -43,7 +58,7 @@ int isolation_map_vm(struct kvm *kvm)
 	struct kvm_isolation *iso = kvm->arch.isolation;
 
 	guard(mutex)(&iso->lock);
-	return map_percpu(iso);
+	return map_percpu(iso) ?: map_srcu(kvm);
 }
 
 /* May it be from the vmalloc area?  It is unmapped in time. */
@@ -110,6 +125,8 @@ static void set_objects(struct kvm_vcpu *vcpu)
 	set_object(vcpu, KVM_ISOLATION_APIC, apic, sizeof(*apic));
 	set_object(vcpu, KVM_ISOLATION_APIC_REGS, apic ? apic->regs : NULL, PAGE_SIZE);
 	set_apic_map(vcpu);
+	set_object(vcpu, KVM_ISOLATION_CPUID, vcpu->arch.cpuid_entries,
+		   vcpu->arch.cpuid_nent * sizeof(*vcpu->arch.cpuid_entries));
 #ifdef CONFIG_KVM_VMI
 	set_object(vcpu, KVM_ISOLATION_VMI, kvm->arch.vmi, sizeof(*kvm->arch.vmi));
 #endif

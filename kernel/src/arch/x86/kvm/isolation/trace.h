@@ -16,7 +16,9 @@
 	{ KVM_ISOLATION_BREAKPOINT,	"breakpoint" },	\
 	{ KVM_ISOLATION_BUG,		"bug" },	\
 	{ KVM_ISOLATION_PROTECTION,	"protection" },	\
-	{ KVM_ISOLATION_DOUBLE_FAULT,	"double-fault" }
+	{ KVM_ISOLATION_DOUBLE_FAULT,	"double-fault" },\
+	{ KVM_ISOLATION_TIMER,		"timer" },	\
+	{ KVM_ISOLATION_WAKE,		"wake" }
 
 /*
  * A vCPU is about to go on with the restricted page table.

@@ -28,6 +28,24 @@ const char *const isolation_reasons[KVM_ISOLATION_NR_REASONS] = {
 	[KVM_ISOLATION_BUG] = "bug",
 	[KVM_ISOLATION_PROTECTION] = "protection",
 	[KVM_ISOLATION_DOUBLE_FAULT] = "double-fault",
+	[KVM_ISOLATION_TIMER] = "timer",
+	[KVM_ISOLATION_WAKE] = "wake",
+};
+
+const char *const isolation_exits[KVM_ISOLATION_NR_EXITS] = {
+	[KVM_ISOLATION_EXIT_OTHER] = "other",
+	[KVM_ISOLATION_EXIT_INTERRUPT] = "interrupt",
+	[KVM_ISOLATION_EXIT_HLT] = "hlt",
+	[KVM_ISOLATION_EXIT_NESTED] = "nested",
+	[KVM_ISOLATION_EXIT_MEMORY] = "memory",
+	[KVM_ISOLATION_EXIT_IO] = "io",
+	[KVM_ISOLATION_EXIT_WINDOW] = "window",
+	[KVM_ISOLATION_EXIT_TIMER] = "timer",
+	[KVM_ISOLATION_EXIT_CPUID] = "cpuid",
+	[KVM_ISOLATION_EXIT_RDMSR] = "rdmsr",
+	[KVM_ISOLATION_EXIT_WRMSR] = "wrmsr",
+	[KVM_ISOLATION_EXIT_CR_READ] = "cr-read",
+	[KVM_ISOLATION_EXIT_PAUSE] = "pause",
 };
 
 /* Why it cannot be here, or NULL. */
@@ -130,7 +148,10 @@ void isolation_add_counters(struct kvm_isolation_counters *sum,
 	unsigned int i;
 
 	sum->windows += READ_ONCE(counters->windows);
-	sum->inside += READ_ONCE(counters->inside);
+	for (i = 0; i < KVM_ISOLATION_NR_EXITS; i++) {
+		sum->inside[i] += READ_ONCE(counters->inside[i]);
+		sum->outside[i] += READ_ONCE(counters->outside[i]);
+	}
 	for (i = 0; i < KVM_ISOLATION_NR_REASONS; i++)
 		sum->left[i] += READ_ONCE(counters->left[i]);
 	sum->faults += READ_ONCE(counters->faults);

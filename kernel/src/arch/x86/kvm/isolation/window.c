@@ -159,6 +159,30 @@ bool isolation_is_restricted(void)
 	return is_restricted(this_cpu_ptr(&isolation_window), __native_read_cr3());
 }
 
+/* In a window, whatever the page table. */
+bool isolation_in_window(void)
+{
+	return this_cpu_read(isolation_window.restricted);
+}
+
+/* In a window, has it been left early? */
+bool isolation_was_left(void)
+{
+	return this_cpu_read(isolation_window.reason) != KVM_ISOLATION_END;
+}
+
+/* With interrupts on, this CPU is in none, and no CPU's table is that of this one's window. */
+noinstr void __kvm_isolation_leave_for(enum kvm_isolation_reason reason)
+{
+	struct isolation_window *w = raw_cpu_ptr(&isolation_window);
+
+	if (!is_restricted(w, __native_read_cr3()))
+		return;
+	load_full(w);
+	if (w->reason == KVM_ISOLATION_END)
+		w->reason = reason;
+}
+
 void __kvm_isolation_enter(struct kvm_vcpu *vcpu)
 {
 	struct isolation_window *w = this_cpu_ptr(&isolation_window);
