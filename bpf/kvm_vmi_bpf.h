@@ -218,13 +218,25 @@ struct kvm_vmi_caps {
 	__u32 admission_ms;
 };
 
-/* arch/x86/kvm/vmi: the one struct_ops type; all callbacks optional and sleepable. */
+/* uapi/linux/kvm_isolation.h, see kvm_isolation_bpf.h */
+struct kvm_isolation_told {
+	__u32 reason;
+	__u32 exit;
+	__u32 faults;
+	__u32 kicks;
+	__u64 ip;
+	__u64 address;
+};
+
+/* arch/x86/kvm/vmi: the one struct_ops type; all callbacks optional, sleepable but for the last. */
 struct kvm_vmi_ops {
 	void (*vm_created)(struct kvm *kvm, const struct kvm_vmi_vm_info *info);
 	void (*vm_reset)(struct kvm *kvm, const struct kvm_vmi_vm_info *info);
 	void (*vm_destroyed)(const struct kvm_vmi_vm_info *info);
 	int (*violation)(struct kvm *kvm, struct kvm_vcpu *vcpu,
 			 const struct kvm_vmi_violation *v);
+	void (*isolation_exit)(struct kvm *kvm, struct kvm_vcpu *vcpu,
+			       const struct kvm_isolation_told *told);
 	char name[16];
 };
 

@@ -49,10 +49,13 @@ LAB_kvm_la57_test := intel --with la57 --append no5lvl
 LAB_kvm_la57_shadow_test := intel --with la57 --append no5lvl --append kvm_intel.ept=0
 LAB_kvm_la57_host_test := intel --with la57
 # Address-space isolation, where kernel pages are global in the TLB, and where they are not.
-KVM_ISOLATION_TESTS := $(addprefix $(KVM_TEST_DIR)/kvm_isolation_,test smp_test pti_test)
+KVM_ISOLATION_TESTS := $(addprefix $(KVM_TEST_DIR)/kvm_isolation_,test smp_test pti_test ept_test npt_test)
 LAB_kvm_isolation_test := --append kvm.isolation=1 --append pti=off
 LAB_kvm_isolation_smp_test := --smp 2 --append kvm.isolation=1 --append pti=off
 LAB_kvm_isolation_pti_test := --append kvm.isolation=1 --append pti=on
+# Where it is refused.
+LAB_kvm_isolation_ept_test := intel --append kvm.isolation=1 --append kvm_intel.ept=0
+LAB_kvm_isolation_npt_test := amd --append kvm.isolation=1 --append kvm_amd.npt=0
 # Where there are instructions that KVM does not know.
 LAB_kvm_avx512_test := intel --model corei7_skylake_x
 # Where L1 is offered posted interrupts; and an L2 runs while its pages are protected.
@@ -95,6 +98,17 @@ $(KVM_TEST_DIR)/vmi_test.skel.h: $(KVM_TEST_DIR)/vmi_test.bpf.o
 	$(call quiet,SKEL,$@)$(BPFTOOL) gen skeleton $< name vmi_test_bpf > $@
 
 $(KVM_TEST_DIR)/lib/vmi.c.o: $(KVM_TEST_DIR)/vmi_test.skel.h
+
+$(KVM_TEST_DIR)/isolation_test.bpf.o: tests/kvm/isolation_test.bpf.c tests/kvm/isolation_calls.h \
+				      bpf/kvm_isolation_bpf.h bpf/kvm_vmi_bpf.h tests/kvm/build.mk \
+				      $(BUILD)/bpftools.mk
+	@mkdir -p $(@D)
+	$(call quiet,BPF,$@)$(BPF_CLANG) $(BPF_CFLAGS) -Itests/kvm $(LIBBPF_CFLAGS) -c $< -o $@
+
+$(KVM_TEST_DIR)/isolation_test.skel.h: $(KVM_TEST_DIR)/isolation_test.bpf.o
+	$(call quiet,SKEL,$@)$(BPFTOOL) gen skeleton $< name isolation_test_bpf > $@
+
+$(KVM_TEST_DIR)/isolation.c.o: $(KVM_TEST_DIR)/isolation_test.skel.h
 
 $(KVM_TEST_DIR)/%.S.o: tests/kvm/%.S tests/kvm/build.mk
 	@mkdir -p $(@D)

@@ -7,12 +7,19 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "lib/vcpu.h"
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <linux/kvm_isolation.h>
+
+#include "isolation_calls.h"
+#include "isolation_test.skel.h"
+#include "lib/vmi.h"
 #include "suites.h"
 
 #define PARAMETER	"/sys/module/kvm/parameters/isolation"
@@ -297,15 +304,15 @@ struct probe {
 };
 
 static const struct probe probes[] = {
-	{ "own", "readable" },
-	{ "secret", "fault" },
-	{ "other", "fault" },
-	{ "file", "fault" },
+	{ "own", "inside" },
+	{ "secret", "outside" },
+	{ "other", "outside" },
+	{ "file", "outside" },
 	/* Used on the full table just before, so it is in the TLB, where kernel pages are global. */
-	{ "own prime", "readable" },
-	{ "secret prime", "fault" },
-	{ "other prime", "fault" },
-	{ "file prime", "fault" },
+	{ "own prime", "inside" },
+	{ "secret prime", "outside" },
+	{ "other prime", "outside" },
+	{ "file prime", "outside" },
 };
 
 static void test_probe(uintptr_t arg)
@@ -326,7 +333,7 @@ static void test_probe(uintptr_t arg)
 			expect(!strcmp(answer(vm), probes[i].answer), "%s: %s", probes[i].what,
 			       answer(vm));
 			expect_eq(count(vm, "left-fault") - faults,
-				  !strcmp(probes[i].answer, "fault"));
+				  !strcmp(probes[i].answer, "outside"));
 		}
 	}
 	vm_free(other);
@@ -346,13 +353,13 @@ static void test_global(uintptr_t arg)
 	work(vm->vcpu[0], 1);
 	require_eq(ask(vm, "secret prime no-flush"), 0);
 	work(vm->vcpu[0], 1);
-	expect(!strcmp(answer(vm), pti ? "fault" : "readable"), "%s, and PTI is %s", answer(vm),
+	expect(!strcmp(answer(vm), pti ? "outside" : "inside"), "%s, and PTI is %s", answer(vm),
 	       pti ? "on" : "off");
 	require_eq(ask(vm, "secret no-flush"), 0);
 	work(vm->vcpu[0], 1);
 	require_eq(ask(vm, "secret prime"), 0);
 	work(vm->vcpu[0], 1);
-	expect(!strcmp(answer(vm), "fault"), "%s", answer(vm));
+	expect(!strcmp(answer(vm), "outside"), "%s", answer(vm));
 	vm_free(vm);
 }
 
@@ -491,6 +498,326 @@ static void test_together(uintptr_t arg)
 	vm_free(vm);
 }
 
+/* Is the host's second CPU another thread of the first one's core? */
+static bool has_sibling(void)
+{
+	char text[32] = "";
+	FILE *f = fopen("/sys/devices/system/cpu/cpu0/topology/thread_siblings_list", "re");
+
+	if (!f)
+		return false;
+	if (!fgets(text, sizeof(text), f))
+		text[0] = 0;
+	fclose(f);
+	return strchr(text, '1');
+}
+
+static void set_kick(bool on)
+{
+	set_file("/sys/module/kvm/parameters/isolation_kick", on ? "on" : "off");
+}
+
+/* A guest that only computes is left when another on the core's other thread leaves its window. */
+static void test_kick(uintptr_t on)
+{
+	struct vm *load, *vm;
+	struct vcpu *spinner;
+	struct run r;
+	uint64_t kicks;
+
+	set_kick(false);
+	load = new_vm(1);
+	set_kick(on);
+	vm = new_vm(1);
+	spinner = load->vcpu[0];
+	spinner->timeout_ms = 600000;
+	work(spinner, 1);
+	vcpu_spawn(spinner, OP_HAMMER, GUEST_ARENA, 4, 1, FOREVER, GUEST_SCRATCH_BASE, 0);
+	require(vcpu_wait_progress(spinner, 10), "the load does not run");
+	work(vm->vcpu[0], ROUNDS);
+	spinner->cpu->stop = 1;
+	r = vcpu_join(spinner);
+	expect(r.end == RUN_DONE, "%s", run_text(&r));
+	kicks = count(vm, "kicks");
+	tap_note("%llu kicks, %llu and %llu waits", (unsigned long long)kicks,
+		 (unsigned long long)count(vm, "waits"), (unsigned long long)count(load, "waits"));
+	if (on && has_sibling() && host_cpus() > 1)
+		expect(kicks > 0, "no kicks of %llu windows", (unsigned long long)count(vm, "windows"));
+	else
+		expect_eq(kicks, 0);
+	expect_eq(count(load, "kicks"), 0);
+	expect_eq(count(vm, "faults") + count(load, "faults"), 0);
+	vm_free(vm);
+	vm_free(load);
+}
+
+static void *work_long(void *v)
+{
+	work(v, ROUNDS / 10);
+	return NULL;
+}
+
+/* All kick all, and one leaves by faults: nobody waits for ever. */
+static void test_kick_each_other(uintptr_t faulty)
+{
+	pthread_t thread[4];
+	struct vm *vm, *other;
+	unsigned int i;
+
+	set_kick(true);
+	vm = new_vm(2);
+	other = new_vm(2);
+	if (faulty) {
+		work(vm->vcpu[0], 1);
+		require_eq(ask(vm, "drop vm"), 0);
+		require_eq(ask(vm, "drop task"), 0);
+	}
+	for (i = 0; i < 4; i++)
+		require(!pthread_create(&thread[i], NULL, work_long,
+					(i & 1 ? vm : other)->vcpu[i / 2]), "no thread");
+	for (i = 0; i < 4; i++)
+		pthread_join(thread[i], NULL);
+	tap_note("%llu kicks, %llu waits", (unsigned long long)count(vm, "kicks"),
+		 (unsigned long long)count(vm, "waits"));
+	expect_eq(count(other, "faults"), 0);
+	vm_free(vm);
+	vm_free(other);
+}
+
+/* ---- exceptions in the window ---- */
+
+/** struct exception - what to do in a window, and what it must have come to */
+struct exception {
+	const char *what;
+	const char *answer;
+	const char *counter;
+};
+
+static const struct exception exceptions[] = {
+	{ "nmi", "inside", "pauses" },
+	{ "gp", "outside", "left-protection" },
+	{ "ud", "outside", "left-bug" },
+	{ "stack", "outside", "left-double-fault" },
+};
+
+static void test_exceptions(uintptr_t arg)
+{
+	struct vm *vm = new_vm(1);
+	unsigned int i, j;
+
+	(void)arg;
+	work(vm->vcpu[0], 1);
+	for (i = 0; i < ARRAY_SIZE(exceptions); i++) {
+		const struct exception *e = &exceptions[i];
+
+		for (j = 0; j < 10; j++) {
+			uint64_t before = count(vm, e->counter);
+
+			require_eq(ask(vm, e->what), 0);
+			work(vm->vcpu[0], 1);
+			expect(!strcmp(answer(vm), e->answer), "%s: %s", e->what, answer(vm));
+			expect(count(vm, e->counter) == before + 1, "%s: %s %llu, was %llu",
+			       e->what, e->counter, (unsigned long long)count(vm, e->counter),
+			       (unsigned long long)before);
+		}
+	}
+	/* Of these only what went without a stack is a fault. */
+	expect_eq(count(vm, "faults"), 10);
+	/* And then it goes on as ever. */
+	work(vm->vcpu[0], 10);
+	expect_eq(count(vm, "faults"), 10);
+	vm_free(vm);
+}
+
+/* This thread, and those that it starts. */
+static void run_on(int cpu)
+{
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	CPU_SET(cpu, &set);
+	require(!sched_setaffinity(0, sizeof(set), &set), "CPU %d: %m", cpu);
+}
+
+/* NMIs at any instruction of the window, of the switch and of the guest. */
+static void test_storm(uintptr_t arg)
+{
+	struct vm *vm = new_vm(1);
+	struct run r;
+
+	(void)arg;
+	if (host_cpus() < 2) {
+		/* From another CPU, and there is none. */
+		require_eq(ask(vm, "storm"), 0);
+		vm_free(vm);
+		return;
+	}
+	vm->vcpu[0]->timeout_ms = 600000;
+	run_on(1);
+	vcpu_spawn(vm->vcpu[0], OP_TOGGLE_CR0, 1UL << 3, FOREVER);
+	run_on(0);
+	require(vcpu_wait_progress(vm->vcpu[0], 10), "the vCPU does not run");
+	require_eq(ask(vm, "storm"), 0);
+	vm->vcpu[0]->cpu->stop = 1;
+	r = vcpu_join(vm->vcpu[0]);
+	expect(r.end == RUN_DONE, "%s", run_text(&r));
+	tap_note("%llu windows, %llu interrupted by NMIs", (unsigned long long)count(vm, "windows"),
+		 (unsigned long long)count(vm, "pauses"));
+	expect(count(vm, "pauses") >= ROUNDS, "%llu", (unsigned long long)count(vm, "pauses"));
+	if (!expect_eq(count(vm, "faults"), 0))
+		note_places(vm);
+	vm_free(vm);
+}
+
+/* ---- BPF ---- */
+
+static struct isolation_test_bpf *object;
+
+static int call(const struct bpf_program *prog, void *context, size_t size)
+{
+	LIBBPF_OPTS(bpf_test_run_opts, opts, .ctx_in = context, .ctx_size_in = size);
+	int r = bpf_prog_test_run_opts(bpf_program__fd(prog), &opts);
+
+	return r < 0 ? r : (int)opts.retval;
+}
+
+static void load_bpf(void)
+{
+	const char *failure = vmi_load();
+
+	require(!failure, "%s", failure);
+	object = isolation_test_bpf__open_and_load();
+	require(object, "the BPF object cannot be loaded: %m");
+}
+
+static void test_calls(uintptr_t arg)
+{
+	struct vm *vm = new_vm(1);
+	struct isolation_host_call host = { };
+	struct isolation_stats_call stats = { .vm = vmi_vm(vm) };
+	struct isolation_place_call place = { .vm = stats.vm };
+	struct isolation_kick_call kick = { .vm = stats.vm };
+
+	(void)arg;
+	require_eq(call(object->progs.isolation_host, &host, sizeof(host)), 0);
+	expect_eq(host.host.on, 1);
+	expect(!host.host.refused[0], "refused: %s", host.host.refused);
+	expect_eq(host.host.kick, KVM_ISOLATION_KICK_NEVER);
+
+	work(vm->vcpu[0], 5);
+	require_eq(call(object->progs.isolation_stats, &stats, sizeof(stats)), 0);
+	expect_eq(stats.stats.windows, count(vm, "windows"));
+	expect_eq(stats.stats.left[KVM_ISOLATION_END], count(vm, "left-end"));
+	expect_eq(stats.stats.inside[KVM_ISOLATION_EXIT_CPUID], 5);
+	expect_eq(stats.stats.outside[KVM_ISOLATION_EXIT_IO], count(vm, "outside-io"));
+	expect_eq(stats.stats.mapped_bytes, count(vm, "mapped-bytes"));
+	expect_eq(stats.stats.faults, 0);
+	expect_eq(stats.stats.kick, 0);
+
+	expect_eq(call(object->progs.isolation_place, &place, sizeof(place)), -ENOENT);
+	require_eq(ask(vm, "secret"), 0);
+	work(vm->vcpu[0], 1);
+	require_eq(call(object->progs.isolation_place, &place, sizeof(place)), 0);
+	expect_eq(place.place.count, 1);
+	expect(place.place.ip && place.place.address, "no place");
+	place.index = 1;
+	expect_eq(call(object->progs.isolation_place, &place, sizeof(place)), -ENOENT);
+
+	kick.reasons = 1U << KVM_ISOLATION_NR_REASONS;
+	expect_eq(call(object->progs.isolation_kick, &kick, sizeof(kick)), -EINVAL);
+	kick.reasons = 1U << KVM_ISOLATION_TIMER;
+	expect_eq(call(object->progs.isolation_kick, &kick, sizeof(kick)), 0);
+	require_eq(call(object->progs.isolation_stats, &stats, sizeof(stats)), 0);
+	expect_eq(stats.stats.kick, 1U << KVM_ISOLATION_TIMER | 1U << KVM_ISOLATION_FAULT |
+				    1U << KVM_ISOLATION_DOUBLE_FAULT);
+	kick.reasons = 0;
+	expect_eq(call(object->progs.isolation_kick, &kick, sizeof(kick)), 0);
+	require_eq(call(object->progs.isolation_stats, &stats, sizeof(stats)), 0);
+	expect_eq(stats.stats.kick, 0);
+
+	stats.vm = kick.vm = ~0ULL;
+	expect_eq(call(object->progs.isolation_stats, &stats, sizeof(stats)), -ESRCH);
+	expect_eq(call(object->progs.isolation_kick, &kick, sizeof(kick)), -ESRCH);
+	vm_free(vm);
+}
+
+static void test_told(uintptr_t arg)
+{
+	struct vm *vm = new_vm(1);
+	struct bpf_link *link;
+	uint64_t windows, told;
+
+	(void)arg;
+	work(vm->vcpu[0], 1);
+	link = bpf_map__attach_struct_ops(object->maps.isolation_owner);
+	require(link, "cannot attach: %m");
+	windows = count(vm, "windows");
+	work(vm->vcpu[0], 10);
+	expect_eq(object->bss->told, count(vm, "windows") - windows);
+	expect_eq(object->bss->told_faults, 0);
+	require_eq(ask(vm, "secret"), 0);
+	work(vm->vcpu[0], 1);
+	expect_eq(object->bss->told_faults, 1);
+	expect(object->bss->told_ip && object->bss->told_address, "no place was told");
+	bpf_link__destroy(link);
+	told = object->bss->told;
+	work(vm->vcpu[0], 1);
+	expect_eq(object->bss->told, told);
+	vm_free(vm);
+}
+
+static void with_bpf(uintptr_t test)
+{
+	load_bpf();
+	((void (*)(uintptr_t))test)(0);
+	isolation_test_bpf__destroy(object);
+	object = NULL;
+}
+
+/* ---- where it is refused ---- */
+
+static char parameter(void)
+{
+	char c = 0;
+	int fd = open(PARAMETER, O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		return 0;
+	if (read(fd, &c, 1) != 1)
+		c = 0;
+	close(fd);
+	return c;
+}
+
+/* Asked for, and not granted: it says why, and guests run without. */
+static void test_refused(uintptr_t arg)
+{
+	struct isolation_host_call host = { };
+	struct isolation_stats_call stats = { };
+	struct vm *vm;
+	char path[128];
+
+	(void)arg;
+	if (parameter() == 'Y')
+		return;
+	expect_eq(parameter(), 'N');
+	load_bpf();
+	require_eq(call(object->progs.isolation_host, &host, sizeof(host)), 0);
+	expect_eq(host.host.on, 0);
+	expect(host.host.refused[0], "no reason");
+	tap_note("refused: %s", host.host.refused);
+	vm = new_vm(1);
+	work(vm->vcpu[0], 1);
+	file_of(vm, "isolation", path, sizeof(path));
+	expect(access(path, F_OK) && errno == ENOENT, "%s is there", path);
+	stats.vm = vmi_vm(vm);
+	expect_eq(call(object->progs.isolation_stats, &stats, sizeof(stats)), -EOPNOTSUPP);
+	vm_free(vm);
+	isolation_test_bpf__destroy(object);
+}
+
+/* ---- others that look ---- */
+
 /* What is looked at by tracepoints and kprobes leaves the window and goes on. */
 static void test_traced(uintptr_t arg)
 {
@@ -558,15 +885,7 @@ static void test_tracepoints(uintptr_t arg)
 
 static const char *setup(void)
 {
-	char c = 0;
-	int fd = open(PARAMETER, O_RDONLY | O_CLOEXEC);
-
-	if (fd < 0)
-		return "this kernel has no isolation";
-	if (read(fd, &c, 1) != 1)
-		c = 0;
-	close(fd);
-	return c == 'Y' ? NULL : "the host is without kvm.isolation=1";
+	return parameter() ? NULL : "this kernel has no isolation";
 }
 
 static void after(void)
@@ -577,6 +896,7 @@ static void after(void)
 		{ TRACING "/kprobe_events", "\n" },
 		{ TRACING "/trace", "\n" },
 		{ "/sys/module/kvm/parameters/isolation_fault_stack", "0" },
+		{ "/sys/module/kvm/parameters/isolation_kick", "0" },
 	};
 	unsigned int i;
 
@@ -602,13 +922,21 @@ static const struct test_case cases[] = {
 	{ "bad_input", test_bad_input },
 	{ "missing_vm", test_missing, (uintptr_t)"vm" },
 	{ "missing_task", test_missing, (uintptr_t)"task" },
-	{ "missing_apic", test_missing, (uintptr_t)"apic" },
 	{ "missing_vendor", test_missing, (uintptr_t)"vendor" },
 	{ "vital_stack", test_vital, (uintptr_t)"stack" },
 	{ "vital_vcpu", test_vital, (uintptr_t)"vcpu" },
 	{ "threads", test_threads },
 	{ "lifecycle", test_lifecycle },
 	{ "together", test_together },
+	{ "kick_never", test_kick, false },
+	{ "kick_always", test_kick, true },
+	{ "kick_each_other", test_kick_each_other, false },
+	{ "kick_faulty", test_kick_each_other, true },
+	{ "exceptions", test_exceptions },
+	{ "storm", test_storm },
+	{ "calls", with_bpf, (uintptr_t)test_calls },
+	{ "told", with_bpf, (uintptr_t)test_told },
+	{ "refused", test_refused },
 	{ "traced", test_traced },
 	{ "kprobe", test_kprobe },
 	{ "tracepoints", test_tracepoints },

@@ -75,6 +75,7 @@ static char *const usual_linear[] = { "lass", "lam" };
 static char *const usual_la57[] = { "lam", "la57" };
 /* On a host whose kernel isolates what runs around the entry of a guest. */
 static char *const usual_isolation[] = { "isolation" };
+static char *const usual_refused[] = { "isolation.refused" };
 static char *const usual_spp[] = {
 	"spp", "engine", "write", "instructions", "verdict", "event", "walk", "unemulatable",
 	"step", "execute", "read", "learn", "kvmwrite", "nested", "hypervisor", "nestedwrite",
@@ -144,6 +145,8 @@ int main(int argc, char **argv)
 	}
 	if (optind < argc)
 		return tap_run(suites, argv + optind, argc - optind);
+	if (strstr(basename(argv[0]), "isolation_ept") || strstr(basename(argv[0]), "isolation_npt"))
+		return tap_run(suites, usual_refused, ARRAY_SIZE(usual_refused));
 	if (strstr(basename(argv[0]), "isolation"))
 		return tap_run(suites, usual_isolation, ARRAY_SIZE(usual_isolation));
 	if (strstr(basename(argv[0]), "smp"))

@@ -13,33 +13,9 @@
 
 #include <linux/jump_label.h>
 #include <linux/types.h>
+#include <uapi/linux/kvm_isolation.h>
 
 struct pt_regs;
-
-/**
- * enum kvm_isolation_reason - why a window was left
- * @KVM_ISOLATION_END: the vCPU's exit is for code outside of it
- * @KVM_ISOLATION_FAULT: something was touched that is not mapped
- * @KVM_ISOLATION_DEBUG: #DB: a breakpoint or a single step in the kernel
- * @KVM_ISOLATION_BREAKPOINT: #BP: a kprobe
- * @KVM_ISOLATION_BUG: #UD: WARN() or BUG()
- * @KVM_ISOLATION_PROTECTION: #GP or #CP, such as an MSR that is not there
- * @KVM_ISOLATION_DOUBLE_FAULT: #DF: the stack itself was not mapped
- * @KVM_ISOLATION_TIMER: to program a timer of the host, among those of others
- * @KVM_ISOLATION_WAKE: to wake another thread, among those of others
- */
-enum kvm_isolation_reason {
-	KVM_ISOLATION_END,
-	KVM_ISOLATION_FAULT,
-	KVM_ISOLATION_DEBUG,
-	KVM_ISOLATION_BREAKPOINT,
-	KVM_ISOLATION_BUG,
-	KVM_ISOLATION_PROTECTION,
-	KVM_ISOLATION_DOUBLE_FAULT,
-	KVM_ISOLATION_TIMER,
-	KVM_ISOLATION_WAKE,
-	KVM_ISOLATION_NR_REASONS,
-};
 
 /**
  * enum kvm_isolation_object - what is mapped for a vCPU
@@ -51,6 +27,7 @@ enum kvm_isolation_reason {
  * @KVM_ISOLATION_APIC: struct kvm_lapic
  * @KVM_ISOLATION_APIC_REGS: its page of registers
  * @KVM_ISOLATION_APIC_MAP: which vCPU has which APIC id
+ * @KVM_ISOLATION_PIC: the state of the kernel's i8259, of the VM
  * @KVM_ISOLATION_CPUID: what CPUID says
  * @KVM_ISOLATION_VMI: the state of introspection, of the VM
  * @KVM_ISOLATION_TASK: the thread in KVM_RUN
@@ -66,45 +43,13 @@ enum kvm_isolation_object {
 	KVM_ISOLATION_APIC,
 	KVM_ISOLATION_APIC_REGS,
 	KVM_ISOLATION_APIC_MAP,
+	KVM_ISOLATION_PIC,
 	KVM_ISOLATION_CPUID,
 	KVM_ISOLATION_VMI,
 	KVM_ISOLATION_TASK,
 	KVM_ISOLATION_STACK,
 	KVM_ISOLATION_VENDOR,
 	KVM_ISOLATION_NR_OBJECTS = KVM_ISOLATION_VENDOR + 4,
-};
-
-/**
- * enum kvm_isolation_exit - what a guest was left for
- * @KVM_ISOLATION_EXIT_OTHER: anything else
- * @KVM_ISOLATION_EXIT_INTERRUPT: an interrupt, NMI or machine check of the host
- * @KVM_ISOLATION_EXIT_HLT: HLT
- * @KVM_ISOLATION_EXIT_NESTED: anything, by an L2
- * @KVM_ISOLATION_EXIT_MEMORY: EPT or NPT
- * @KVM_ISOLATION_EXIT_IO: IN, OUT
- * @KVM_ISOLATION_EXIT_WINDOW: the guest takes interrupts or NMIs again
- * @KVM_ISOLATION_EXIT_TIMER: the VMX preemption timer
- * @KVM_ISOLATION_EXIT_CPUID: CPUID
- * @KVM_ISOLATION_EXIT_RDMSR: RDMSR
- * @KVM_ISOLATION_EXIT_WRMSR: WRMSR
- * @KVM_ISOLATION_EXIT_CR_READ: a MOV from CR3 or CR8
- * @KVM_ISOLATION_EXIT_PAUSE: PAUSE
- */
-enum kvm_isolation_exit {
-	KVM_ISOLATION_EXIT_OTHER,
-	KVM_ISOLATION_EXIT_INTERRUPT,
-	KVM_ISOLATION_EXIT_HLT,
-	KVM_ISOLATION_EXIT_NESTED,
-	KVM_ISOLATION_EXIT_MEMORY,
-	KVM_ISOLATION_EXIT_IO,
-	KVM_ISOLATION_EXIT_WINDOW,
-	KVM_ISOLATION_EXIT_TIMER,
-	KVM_ISOLATION_EXIT_CPUID,
-	KVM_ISOLATION_EXIT_RDMSR,
-	KVM_ISOLATION_EXIT_WRMSR,
-	KVM_ISOLATION_EXIT_CR_READ,
-	KVM_ISOLATION_EXIT_PAUSE,
-	KVM_ISOLATION_NR_EXITS,
 };
 
 /** struct kvm_isolation_range - kernel addresses; @length 0 = none */
@@ -121,6 +66,8 @@ struct kvm_isolation_range {
  * @left: windows left, by &enum kvm_isolation_reason; the first one of each window
  * @faults: all accesses to what is not mapped
  * @pauses: NMIs and machine checks that interrupted a window
+ * @kicks: siblings that were made to leave their guests
+ * @waits: entries put off because a sibling was not to be joined by a guest
  * @refused: KVM_RUNs without isolation, for want of memory or of a mapping
  *
  * Written by the vCPU's thread, or with interrupts off by its CPU.
@@ -132,6 +79,8 @@ struct kvm_isolation_counters {
 	u64 left[KVM_ISOLATION_NR_REASONS];
 	u64 faults;
 	u64 pauses;
+	u64 kicks;
+	u64 waits;
 	u64 refused;
 };
 
@@ -140,11 +89,17 @@ struct kvm_isolation_counters {
  * @cr3: the restricted one; 0 if this KVM_RUN is not isolated
  * @objects: what is mapped now, by &enum kvm_isolation_object; under kvm_isolation.lock
  * @counters: see there
+ * @told: of the last window, for a program that wants to know
+ * @is_told: @told has not been told yet
+ * @exit: what the guest was left for at last
  */
 struct kvm_vcpu_isolation {
 	unsigned long cr3;
 	struct kvm_isolation_range objects[KVM_ISOLATION_NR_OBJECTS];
 	struct kvm_isolation_counters counters;
+	struct kvm_isolation_told told;
+	bool is_told;
+	enum kvm_isolation_exit exit;
 };
 
 #ifdef CONFIG_KVM_ISOLATION

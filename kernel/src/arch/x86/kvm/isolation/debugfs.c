@@ -7,31 +7,30 @@
 static int isolation_show(struct seq_file *m, void *unused)
 {
 	struct kvm *kvm = m->private;
-	struct kvm_isolation *iso = kvm->arch.isolation;
-	struct kvm_isolation_counters sum;
+	struct kvm_isolation_stats *stats;
+	struct kvm_isolation_place place;
 	unsigned int i;
 
-	isolation_sum_counters(kvm, &sum);
-	seq_printf(m, "windows %llu\n", sum.windows);
+	stats = kmalloc_obj(*stats, GFP_KERNEL);
+	if (!stats)
+		return -ENOMEM;
+	isolation_stats(kvm, stats);
+	seq_printf(m, "windows %llu\n", stats->windows);
 	for (i = 0; i < KVM_ISOLATION_NR_EXITS; i++)
 		seq_printf(m, "inside-%s %llu\noutside-%s %llu\n", isolation_exits[i],
-			   sum.inside[i], isolation_exits[i], sum.outside[i]);
+			   stats->inside[i], isolation_exits[i], stats->outside[i]);
 	for (i = 0; i < KVM_ISOLATION_NR_REASONS; i++)
-		seq_printf(m, "left-%s %llu\n", isolation_reasons[i], sum.left[i]);
-	seq_printf(m, "faults %llu\npauses %llu\nrefused %llu\n", sum.faults, sum.pauses,
-		   sum.refused);
-	seq_printf(m, "mapped-bytes %lu\ntable-bytes %lu\n", READ_ONCE(iso->pages) << PAGE_SHIFT,
-		   READ_ONCE(iso->tables) << PAGE_SHIFT);
-	for (i = 0; i < ISOLATION_VM_FAULTS; i++) {
-		struct isolation_place place;
-
-		scoped_guard(raw_spinlock_irq, &iso->place_lock)
-			place = iso->places[i];
-		if (place.count)
-			seq_printf(m, "place %llu 0x%lx %pS\n", place.count, place.address,
-				   (void *)place.ip);
-	}
-	seq_printf(m, "no-place %llu\n", READ_ONCE(iso->no_place));
+		seq_printf(m, "left-%s %llu\n", isolation_reasons[i], stats->left[i]);
+	seq_printf(m, "faults %llu\npauses %llu\nkick 0x%x\nkicks %llu\nwaits %llu\nrefused %llu\n",
+		   stats->faults, stats->pauses, stats->kick, stats->kicks, stats->waits,
+		   stats->refused);
+	seq_printf(m, "mapped-bytes %llu\ntable-bytes %llu\n", stats->mapped_bytes,
+		   stats->table_bytes);
+	for (i = 0; isolation_place(kvm->arch.isolation, i, &place); i++)
+		seq_printf(m, "place %llu 0x%llx %pS\n", place.count, place.address,
+			   (void *)place.ip);
+	seq_printf(m, "no-place %llu\n", stats->no_place);
+	kfree(stats);
 	return 0;
 }
 DEFINE_SHOW_ATTRIBUTE(isolation);

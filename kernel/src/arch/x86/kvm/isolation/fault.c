@@ -21,7 +21,7 @@ static void count(struct kvm_isolation *iso, const struct isolation_fault *fault
 		  depot_stack_handle_t stack)
 {
 	unsigned long address = PAGE_ALIGN_DOWN(fault->address);
-	struct isolation_place *place;
+	struct kvm_isolation_place *place;
 
 	guard(raw_spinlock)(&iso->place_lock);
 
@@ -38,6 +38,24 @@ static void count(struct kvm_isolation *iso, const struct isolation_fault *fault
 	iso->no_place++;
 }
 
+/**
+ * isolation_place() - a place that faults of a VM come from
+ * @iso: of the VM
+ * @index: from 0
+ * @ret: filled
+ *
+ * False if there are not so many.
+ */
+bool isolation_place(struct kvm_isolation *iso, unsigned int index,
+		     struct kvm_isolation_place *ret)
+{
+	if (index >= ISOLATION_VM_FAULTS)
+		return false;
+	guard(raw_spinlock_irq)(&iso->place_lock);
+	*ret = iso->places[index];
+	return ret->count;
+}
+
 static void print(struct kvm_vcpu *vcpu, const struct isolation_fault *fault,
 		  depot_stack_handle_t stack)
 {
@@ -45,7 +63,7 @@ static void print(struct kvm_vcpu *vcpu, const struct isolation_fault *fault,
 
 	if (!__ratelimit(&limit))
 		return;
-	pr_info("kvm: isolation: vcpu %d at %pS touched 0x%lx\n", vcpu->vcpu_id,
+	pr_warn("kvm: isolation: vcpu %d at %pS touched 0x%lx\n", vcpu->vcpu_id,
 		(void *)fault->ip, fault->address);
 	stack_depot_print(stack);
 }

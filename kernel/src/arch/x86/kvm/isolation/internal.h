@@ -39,6 +39,8 @@ struct isolation_fault {
  *	another one is, so that who finds this table in CR3 finds the rest here
  * @full: the CR3 to go back to, which flushes nothing
  * @reason: of the first time it was left early
+ * @kick: kvm_isolation.kick, when it was entered
+ * @kicks: siblings that were kicked
  * @pauses: NMIs and machine checks
  * @nr_faults: of them, @faults has the first ones
  * @faults: see there
@@ -47,40 +49,39 @@ struct isolation_window {
 	unsigned long restricted;
 	unsigned long full;
 	enum kvm_isolation_reason reason;
+	u32 kick;
+	unsigned int kicks;
 	unsigned int pauses;
 	unsigned int nr_faults;
 	struct isolation_fault faults[ISOLATION_WINDOW_FAULTS];
 };
 
-/**
- * struct isolation_place - where faults of a VM come from
- * @ip: the instruction
- * @address: the page it touched
- * @count: how often; 0 = unused
- * @stack: of the first one, if asked for
- */
-struct isolation_place {
-	unsigned long ip;
-	unsigned long address;
-	u64 count;
-	depot_stack_handle_t stack;
+/* What a test does in a window. */
+enum isolation_probe_action {
+	ISOLATION_PROBE_READ,	/* a byte */
+	ISOLATION_PROBE_NMI,	/* an NMI to itself */
+	ISOLATION_PROBE_GP,	/* a general protection fault */
+	ISOLATION_PROBE_UD,	/* an invalid opcode */
+	ISOLATION_PROBE_STACK,	/* goes without a stack */
 };
 
 /**
- * struct isolation_probe - a read that a test asks for
+ * struct isolation_probe - what a test asks for
  * @armed: at the next entry
+ * @action: what to do
  * @prime: read it just before, too
  * @no_flush: leave global entries in the TLB, to see that this makes a difference
- * @address: of a byte
- * @readable: it was there
- * @done: @readable is valid
+ * @address: of a byte; of the stack
+ * @stayed: the CPU was on the restricted page table afterwards
+ * @done: @stayed is valid
  */
 struct isolation_probe {
 	bool armed;
+	enum isolation_probe_action action;
 	bool prime;
 	bool no_flush;
 	unsigned long address;
-	bool readable;
+	bool stayed;
 	bool done;
 };
 
@@ -91,6 +92,7 @@ struct isolation_probe {
  * @cr3: the restricted table
  * @pages: mapped
  * @tables: pages of page tables
+ * @kick: for which reasons of leaving, by bit, siblings must not be in a guest
  * @lost: counters of vCPUs that are gone
  * @place_lock: guards @places; taken with interrupts off
  * @places: see there
@@ -106,9 +108,10 @@ struct kvm_isolation {
 	unsigned long cr3;
 	unsigned long pages;
 	unsigned long tables;
+	u32 kick;
 	struct kvm_isolation_counters lost;
 	raw_spinlock_t place_lock;
-	struct isolation_place places[ISOLATION_VM_FAULTS];
+	struct kvm_isolation_place places[ISOLATION_VM_FAULTS];
 	u64 no_place;
 	unsigned long dropped;
 	struct isolation_probe probe;
@@ -119,6 +122,7 @@ int isolation_create_table(struct kvm_isolation *iso);
 void isolation_free_table(struct kvm_isolation *iso);
 int isolation_map(struct kvm_isolation *iso, unsigned long start, unsigned long length);
 void isolation_unmap(struct kvm_isolation *iso, unsigned long start, unsigned long length);
+void isolation_hide(struct kvm_isolation *iso, unsigned long address, bool hide);
 bool isolation_is_mapped(struct kvm_isolation *iso, unsigned long start, unsigned long length);
 
 /* objects.c */
@@ -128,6 +132,8 @@ void isolation_drop(struct kvm_vcpu *vcpu, enum kvm_isolation_object object);
 /* fault.c */
 extern bool kvm_isolation_fault_stack;
 void isolation_account_faults(struct kvm_vcpu *vcpu, struct isolation_window *w);
+bool isolation_place(struct kvm_isolation *iso, unsigned int index,
+		     struct kvm_isolation_place *ret);
 
 /* vm.c */
 extern bool isolation_flush_global;
@@ -136,19 +142,28 @@ extern const char *const isolation_reasons[KVM_ISOLATION_NR_REASONS];
 extern const char *const isolation_exits[KVM_ISOLATION_NR_EXITS];
 void isolation_add_counters(struct kvm_isolation_counters *sum,
 			    const struct kvm_isolation_counters *counters);
-void isolation_sum_counters(struct kvm *kvm, struct kvm_isolation_counters *sum);
+void isolation_stats(struct kvm *kvm, struct kvm_isolation_stats *stats);
+void isolation_host(struct kvm_isolation_host *host);
 
 /* window.c */
 bool isolation_is_restricted(void);
 bool isolation_in_window(void);
 bool isolation_was_left(void);
 
+/* kick.c */
+extern bool kvm_isolation_kick;
+void isolation_kick(struct isolation_window *w, enum kvm_isolation_reason reason);
+void isolation_set_kick(struct kvm_isolation *iso, u32 reasons);
+void isolation_init_kick(struct kvm_isolation *iso);
+
 /* probe.c */
 #ifdef CONFIG_KVM_ISOLATION_PROBE
-void isolation_probe(struct isolation_probe *probe);
+void isolation_before_probe(struct kvm_isolation *iso);
+void isolation_probe(struct kvm_isolation *iso);
 void isolation_create_probe(struct kvm *kvm);
 #else
-static inline void isolation_probe(struct isolation_probe *probe) { }
+static inline void isolation_before_probe(struct kvm_isolation *iso) { }
+static inline void isolation_probe(struct kvm_isolation *iso) { }
 static inline void isolation_create_probe(struct kvm *kvm) { }
 #endif
 

@@ -13,10 +13,12 @@
 #include <linux/kvm_host.h>
 #include <asm/kvm_isolation.h>
 #include <asm/mmu_context.h>
+#include "../vmi/vmi.h"
 
 #ifdef CONFIG_KVM_ISOLATION
 
 extern bool kvm_isolation;
+DECLARE_STATIC_KEY_FALSE(kvm_isolation_kick_key);
 
 void kvm_isolation_setup(void);
 unsigned int __kvm_isolation_align(unsigned int size, unsigned int align);
@@ -31,6 +33,10 @@ void __kvm_isolation_leave(struct kvm_vcpu *vcpu);
 unsigned long __kvm_isolation_host_cr3(void);
 fastpath_t __kvm_isolation_serve(struct kvm_vcpu *vcpu, fastpath_t fastpath);
 void __kvm_isolation_leave_for(enum kvm_isolation_reason reason);
+bool __kvm_isolation_may_enter(struct kvm_vcpu *vcpu);
+void __kvm_isolation_entering(void);
+void __kvm_isolation_exited(void);
+void __kvm_isolation_put(void);
 
 /* For the vendor's part: what else a window touches, by number from 0; NULL = nothing now. */
 void kvm_isolation_object(struct kvm_vcpu *vcpu, unsigned int nr, void *start,
@@ -92,6 +98,32 @@ static inline void kvm_isolation_destroy_vcpu(struct kvm_vcpu *vcpu)
 		__kvm_isolation_destroy_vcpu(vcpu);
 }
 
+/* Interrupts are off.  If false, try again when they have been on. */
+static __always_inline bool kvm_isolation_may_enter(struct kvm_vcpu *vcpu)
+{
+	return !static_branch_unlikely(&kvm_isolation_kick_key) || __kvm_isolation_may_enter(vcpu);
+}
+
+/* Right around the guest, with nothing in between that takes a lock or waits. */
+static __always_inline void kvm_isolation_entering(void)
+{
+	if (static_branch_unlikely(&kvm_isolation_kick_key))
+		__kvm_isolation_entering();
+}
+
+static __always_inline void kvm_isolation_exited(void)
+{
+	if (static_branch_unlikely(&kvm_isolation_kick_key))
+		__kvm_isolation_exited();
+}
+
+/* The vCPU's thread leaves the CPU, or KVM_RUN. */
+static __always_inline void kvm_isolation_put(void)
+{
+	if (static_branch_unlikely(&kvm_isolation_kick_key))
+		__kvm_isolation_put();
+}
+
 /* The window, interrupts off. */
 static __always_inline void kvm_isolation_enter(struct kvm_vcpu *vcpu)
 {
@@ -125,6 +157,16 @@ static __always_inline void kvm_isolation_leave_for(enum kvm_isolation_reason re
 		__kvm_isolation_leave_for(reason);
 }
 
+/* A window is over, and interrupts are on. */
+static __always_inline void kvm_isolation_tell(struct kvm_vcpu *vcpu)
+{
+	if (!static_branch_unlikely(&kvm_isolation_key) ||
+	    likely(!vcpu->arch.isolation.is_told))
+		return;
+	vcpu->arch.isolation.is_told = false;
+	kvm_vmi_tell_isolation_exit(vcpu, &vcpu->arch.isolation.told);
+}
+
 /* What VMX is to load into CR3 at the next exit: what is there now. */
 static __always_inline unsigned long kvm_isolation_host_cr3(void)
 {
@@ -151,6 +193,16 @@ static inline void kvm_isolation_create_debugfs(struct kvm *kvm) { }
 static inline void kvm_isolation_prepare(struct kvm_vcpu *vcpu) { }
 static inline void kvm_isolation_finish(struct kvm_vcpu *vcpu) { }
 static inline void kvm_isolation_destroy_vcpu(struct kvm_vcpu *vcpu) { }
+
+static __always_inline bool kvm_isolation_may_enter(struct kvm_vcpu *vcpu)
+{
+	return true;
+}
+
+static __always_inline void kvm_isolation_entering(void) { }
+static __always_inline void kvm_isolation_exited(void) { }
+static __always_inline void kvm_isolation_put(void) { }
+static __always_inline void kvm_isolation_tell(struct kvm_vcpu *vcpu) { }
 static __always_inline void kvm_isolation_enter(struct kvm_vcpu *vcpu) { }
 static __always_inline void kvm_isolation_leave(struct kvm_vcpu *vcpu) { }
 static __always_inline void kvm_isolation_leave_for(enum kvm_isolation_reason reason) { }

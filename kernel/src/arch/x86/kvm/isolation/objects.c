@@ -15,6 +15,7 @@
 #include <linux/sched/task_stack.h>
 #include <asm/sections.h>
 #include "internal.h"
+#include "../irq.h"
 #include "../lapic.h"
 #include "../vmi/vmi.h"
 
@@ -125,6 +126,9 @@ static void set_objects(struct kvm_vcpu *vcpu)
 	set_object(vcpu, KVM_ISOLATION_APIC, apic, sizeof(*apic));
 	set_object(vcpu, KVM_ISOLATION_APIC_REGS, apic ? apic->regs : NULL, PAGE_SIZE);
 	set_apic_map(vcpu);
+#ifdef CONFIG_KVM_IOAPIC
+	set_object(vcpu, KVM_ISOLATION_PIC, kvm->arch.vpic, sizeof(*kvm->arch.vpic));
+#endif
 	set_object(vcpu, KVM_ISOLATION_CPUID, vcpu->arch.cpuid_entries,
 		   vcpu->arch.cpuid_nent * sizeof(*vcpu->arch.cpuid_entries));
 #ifdef CONFIG_KVM_VMI

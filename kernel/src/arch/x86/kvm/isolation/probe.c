@@ -8,23 +8,35 @@
  *   secret		a page of the direct map that nobody else has
  *   file		a page of the page cache: the writer's program
  *
+ * or else what to do there:
+ *
+ *   nmi		have an NMI, whose handler reads the secret
+ *   gp		read from an address that is not canonical
+ *   ud		execute an invalid opcode
+ *   stack	be without a stack
+ *
  * and after it, perhaps, "prime" to read it on the full page table just before, too, and
  * "no-flush" to leave global entries in the TLB then.  What is read from the file is
- * "readable", "fault", or "none" if nothing has entered since.
+ * "inside" if the CPU was on the restricted page table afterwards, "outside" if it was not, or
+ * "none" if nothing has entered since.
  *
- * "drop NAME" takes away, from the next KVM_RUN on, what is mapped under a name.
+ * "drop NAME" takes away, from the next KVM_RUN on, what is mapped under a name.  "storm"
+ * sends many NMIs to all other CPUs at once.
  */
 #include <linux/debugfs.h>
+#include <linux/delay.h>
 #include <linux/mm.h>
 #include <linux/pagemap.h>
 #include <linux/sched/mm.h>
 #include <linux/string.h>
+#include <asm/apic.h>
+#include <asm/asm.h>
+#include <asm/nmi.h>
 #include "internal.h"
 
 static const char *const object_names[] = {
 	[KVM_ISOLATION_VM] = "vm",
 	[KVM_ISOLATION_VCPU] = "vcpu",
-	[KVM_ISOLATION_APIC] = "apic",
 	[KVM_ISOLATION_TASK] = "task",
 	[KVM_ISOLATION_STACK] = "stack",
 	[KVM_ISOLATION_VENDOR] = "vendor",
@@ -88,17 +100,74 @@ static int find_file(unsigned long *address)
 	return PTR_ERR_OR_ZERO(folio);
 }
 
-static int find(struct kvm *kvm, const char *what, unsigned long *address)
+/* NMIs of ours that have not come yet. */
+static atomic_t probe_nmis = ATOMIC_INIT(0);
+static bool probe_handles_nmis;
+
+#define STORM_NMIS	2000
+
+static int handle_nmi(unsigned int type, struct pt_regs *regs)
+{
+	if (atomic_read(&probe_nmis) <= 0)
+		return NMI_DONE;
+	/* On the full page table, so this is not a fault. */
+	READ_ONCE(*(u8 *)probe_secret);
+	atomic_dec(&probe_nmis);
+	return NMI_HANDLED;
+}
+
+static int expect_nmis(void)
+{
+	unsigned long unused;
+	int error = find_secret(&unused);
+
+	if (error || cmpxchg(&probe_handles_nmis, false, true))
+		return error;
+	return register_nmi_handler(NMI_LOCAL, handle_nmi, 0, "kvm_isolation");
+}
+
+/* They may come faster than they are handled, and then some are one. */
+static int storm(void)
+{
+	int i, cpu, error = expect_nmis();
+
+	if (error)
+		return error;
+	for (i = 0; i < STORM_NMIS; i++) {
+		guard(preempt)();
+		for_each_online_cpu(cpu) {
+			if (cpu == smp_processor_id())
+				continue;
+			atomic_set(&probe_nmis, num_online_cpus());
+			__apic_send_IPI(cpu, NMI_VECTOR);
+		}
+		udelay(1 + i % 7);
+	}
+	usleep_range(1000, 2000);
+	return 0;
+}
+
+static int find(struct kvm *kvm, const char *what, struct isolation_probe *probe)
 {
 	if (!strcmp(what, "own"))
-		return find_own(kvm, address);
+		return find_own(kvm, &probe->address);
 	if (!strcmp(what, "other"))
-		return find_other(kvm, address);
+		return find_other(kvm, &probe->address);
 	if (!strcmp(what, "secret"))
-		return find_secret(address);
+		return find_secret(&probe->address);
 	if (!strcmp(what, "file"))
-		return find_file(address);
-	return -EINVAL;
+		return find_file(&probe->address);
+	if (!strcmp(what, "nmi")) {
+		probe->action = ISOLATION_PROBE_NMI;
+		return expect_nmis();
+	}
+	if (!strcmp(what, "gp"))
+		probe->action = ISOLATION_PROBE_GP;
+	else if (!strcmp(what, "ud"))
+		probe->action = ISOLATION_PROBE_UD;
+	else if (!strcmp(what, "stack"))
+		probe->action = ISOLATION_PROBE_STACK;
+	return probe->action ? 0 : -EINVAL;
 }
 
 static int drop(struct kvm_isolation *iso, const char *name)
@@ -124,8 +193,10 @@ static int parse(struct kvm *kvm, char *line)
 
 	if (!strcmp(word, "drop"))
 		return line ? drop(iso, line) : -EINVAL;
+	if (!strcmp(word, "storm"))
+		return line ? -EINVAL : storm();
 
-	error = find(kvm, word, &probe.address);
+	error = find(kvm, word, &probe);
 	if (error)
 		return error;
 	while ((word = strsep(&line, " "))) {
@@ -167,7 +238,7 @@ static ssize_t isolation_probe_read(struct file *file, char __user *data, size_t
 	struct isolation_probe *probe = &kvm->arch.isolation->probe;
 	/* Before the answer. */
 	const char *answer = !smp_load_acquire(&probe->done) ? "none\n" :
-			     probe->readable ? "readable\n" : "fault\n";
+			     probe->stayed ? "inside\n" : "outside\n";
 
 	return simple_read_from_buffer(data, size, pos, answer, strlen(answer));
 }
@@ -180,18 +251,68 @@ static const struct file_operations isolation_probe_fops = {
 };
 
 /**
+ * isolation_before_probe() - what has to be prepared on the full page table
+ * @iso: with a probe that is armed
+ */
+void isolation_before_probe(struct kvm_isolation *iso)
+{
+	struct isolation_probe *probe = &iso->probe;
+
+	if (probe->prime)
+		READ_ONCE(*(u8 *)probe->address);
+	if (probe->action == ISOLATION_PROBE_STACK) {
+		probe->address = (unsigned long)__builtin_frame_address(0);
+		isolation_hide(iso, probe->address, true);
+	}
+}
+
+static void take_nmi(void)
+{
+	int i;
+
+	atomic_inc(&probe_nmis);
+	__apic_send_IPI(smp_processor_id(), NMI_VECTOR);
+	for (i = 0; i < 1000 && atomic_read(&probe_nmis) > 0; i++)
+		cpu_relax();
+}
+
+static void act(struct kvm_isolation *iso, const struct isolation_probe *probe)
+{
+	switch (probe->action) {
+	case ISOLATION_PROBE_READ:
+		/* A fault leaves the window, and then it works. */
+		READ_ONCE(*(u8 *)probe->address);
+		break;
+	case ISOLATION_PROBE_NMI:
+		take_nmi();
+		break;
+	case ISOLATION_PROBE_GP:
+		/* An address that is not canonical. */
+		asm volatile("1: testb $0, (%0)\n2:\n" _ASM_EXTABLE(1b, 2b)
+			     : : "r" (BIT_ULL(63)) : "cc");
+		break;
+	case ISOLATION_PROBE_UD:
+		asm volatile("1: ud2\n2:\n" _ASM_EXTABLE(1b, 2b));
+		break;
+	case ISOLATION_PROBE_STACK:
+		/* Had it not been left by now, this would be without a stack. */
+		isolation_hide(iso, probe->address, false);
+		break;
+	}
+}
+
+/**
  * isolation_probe() - do what was asked for
- * @probe: armed
+ * @iso: with a probe that is armed
  *
  * In the window, interrupts off.
  */
-void isolation_probe(struct isolation_probe *probe)
+void isolation_probe(struct kvm_isolation *iso)
 {
-	bool before = isolation_is_restricted();
+	struct isolation_probe *probe = &iso->probe;
 
-	READ_ONCE(*(u8 *)probe->address);
-	/* A fault leaves the window, and then the read works. */
-	probe->readable = before && isolation_is_restricted();
+	act(iso, probe);
+	probe->stayed = isolation_is_restricted();
 	probe->armed = false;
 	/* After the answer. */
 	smp_store_release(&probe->done, true);

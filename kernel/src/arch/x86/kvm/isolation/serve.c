@@ -167,6 +167,7 @@ fastpath_t __kvm_isolation_serve(struct kvm_vcpu *vcpu, fastpath_t fastpath)
 		return fastpath;
 
 	exit = kvm_x86_call(isolation_exit)(vcpu, &operand);
+	vcpu->arch.isolation.exit = exit;
 	if (fastpath == EXIT_FASTPATH_NONE && served[exit] && !isolation_was_left() &&
 	    kvm_pmu_is_fastpath_emulation_allowed(vcpu) && !kvm_vmi_is_stepping(vcpu))
 		fastpath = served[exit](vcpu, operand);

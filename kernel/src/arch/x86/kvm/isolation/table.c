@@ -169,6 +169,22 @@ bool isolation_is_mapped(struct kvm_isolation *iso, unsigned long start, unsigne
 	return true;
 }
 
+#ifdef CONFIG_KVM_ISOLATION_PROBE
+/**
+ * isolation_hide() - for tests: have a page that is mapped be there, or not
+ * @iso: of a vCPU that is not in a window, with interrupts off
+ * @address: of the page
+ * @hide: take it away, or give it back
+ */
+void isolation_hide(struct kvm_isolation *iso, unsigned long address, bool hide)
+{
+	u64 *pte = walk(iso, address, false);
+
+	if (pte && *pte)
+		WRITE_ONCE(*pte, hide ? *pte & ~_PAGE_PRESENT : *pte | _PAGE_PRESENT);
+}
+#endif
+
 /**
  * isolation_create_table() - an empty table, but for what is shared
  * @iso: gets @cr3, without a PCID

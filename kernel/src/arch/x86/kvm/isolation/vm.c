@@ -19,6 +19,7 @@ module_param_named(isolation, kvm_isolation, bool, 0444);
 
 bool __ro_after_init isolation_flush_global;
 unsigned int __ro_after_init isolation_vcpu_size;
+static const char *isolation_refused __ro_after_init = "no hardware for KVM";
 
 const char *const isolation_reasons[KVM_ISOLATION_NR_REASONS] = {
 	[KVM_ISOLATION_END] = "end",
@@ -75,14 +76,12 @@ static const char *why_not(void)
  */
 void kvm_isolation_setup(void)
 {
-	const char *reason;
-
+	isolation_refused = why_not();
 	if (!kvm_isolation)
 		return;
 
-	reason = why_not();
-	if (reason) {
-		pr_warn("kvm: isolation=1 is refused: %s\n", reason);
+	if (isolation_refused) {
+		pr_warn("kvm: isolation=1 is refused: %s\n", isolation_refused);
 		kvm_isolation = false;
 		return;
 	}
@@ -119,6 +118,7 @@ int __kvm_isolation_init_vm(struct kvm *kvm)
 	}
 	if (cpu_feature_enabled(X86_FEATURE_PCID))
 		iso->cr3 |= ISOLATION_PCID;
+	isolation_init_kick(iso);
 	kvm->arch.isolation = iso;
 	error = isolation_map_vm(kvm);
 	if (error)
@@ -156,20 +156,56 @@ void isolation_add_counters(struct kvm_isolation_counters *sum,
 		sum->left[i] += READ_ONCE(counters->left[i]);
 	sum->faults += READ_ONCE(counters->faults);
 	sum->pauses += READ_ONCE(counters->pauses);
+	sum->kicks += READ_ONCE(counters->kicks);
+	sum->waits += READ_ONCE(counters->waits);
 	sum->refused += READ_ONCE(counters->refused);
 }
 
 /**
- * isolation_sum_counters() - of all vCPUs that a VM has or had
+ * isolation_stats() - all that is counted of a VM
  * @kvm: that has isolation
- * @sum: gets them
+ * @stats: filled
  */
-void isolation_sum_counters(struct kvm *kvm, struct kvm_isolation_counters *sum)
+void isolation_stats(struct kvm *kvm, struct kvm_isolation_stats *stats)
 {
+	struct kvm_isolation *iso = kvm->arch.isolation;
+	struct kvm_isolation_counters sum;
 	struct kvm_vcpu *vcpu;
 	unsigned long i;
 
-	*sum = kvm->arch.isolation->lost;
+	BUILD_BUG_ON(KVM_ISOLATION_NR_REASONS > KVM_ISOLATION_MAX_REASONS);
+	BUILD_BUG_ON(KVM_ISOLATION_NR_EXITS > KVM_ISOLATION_MAX_EXITS);
+
+	sum = iso->lost;
 	kvm_for_each_vcpu(i, vcpu, kvm)
-		isolation_add_counters(sum, &vcpu->arch.isolation.counters);
+		isolation_add_counters(&sum, &vcpu->arch.isolation.counters);
+
+	memset(stats, 0, sizeof(*stats));
+	stats->windows = sum.windows;
+	memcpy(stats->left, sum.left, sizeof(sum.left));
+	memcpy(stats->inside, sum.inside, sizeof(sum.inside));
+	memcpy(stats->outside, sum.outside, sizeof(sum.outside));
+	stats->faults = sum.faults;
+	stats->no_place = READ_ONCE(iso->no_place);
+	stats->pauses = sum.pauses;
+	stats->kicks = sum.kicks;
+	stats->waits = sum.waits;
+	stats->refused = sum.refused;
+	stats->mapped_bytes = READ_ONCE(iso->pages) << PAGE_SHIFT;
+	stats->table_bytes = READ_ONCE(iso->tables) << PAGE_SHIFT;
+	stats->kick = READ_ONCE(iso->kick);
+}
+
+/**
+ * isolation_host() - what can be isolated here
+ * @host: filled
+ */
+void isolation_host(struct kvm_isolation_host *host)
+{
+	memset(host, 0, sizeof(*host));
+	host->on = kvm_isolation;
+	host->kick = READ_ONCE(kvm_isolation_kick) ? KVM_ISOLATION_KICK_ALWAYS :
+						     KVM_ISOLATION_KICK_NEVER;
+	if (isolation_refused)
+		strscpy(host->refused, isolation_refused);
 }

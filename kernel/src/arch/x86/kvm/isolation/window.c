@@ -20,6 +20,7 @@
 #include <asm/ptrace.h>
 #include <asm/tlbflush.h>
 #include "internal.h"
+#include "../vmi/vmi.h"
 #include "../x86.h"
 
 #define CREATE_TRACE_POINTS
@@ -95,6 +96,15 @@ noinstr void __kvm_isolation_resume(unsigned long cr3)
 	load_restricted(cr3, isolation_flush_global);
 }
 
+static __always_inline void kick(struct isolation_window *w, enum kvm_isolation_reason reason)
+{
+	if (!static_branch_unlikely(&kvm_isolation_kick_key))
+		return;
+	instrumentation_begin();
+	isolation_kick(w, reason);
+	instrumentation_end();
+}
+
 static void save_stack(struct isolation_fault *fault, struct pt_regs *regs)
 {
 	/* The unwinder wants RCU, which does not watch right around the entry. */
@@ -115,6 +125,7 @@ noinstr bool __kvm_isolation_leave_early(struct pt_regs *regs, enum kvm_isolatio
 	load_full(w);
 	if (w->reason == KVM_ISOLATION_END)
 		w->reason = reason;
+	kick(w, reason);
 	if (reason != KVM_ISOLATION_FAULT && reason != KVM_ISOLATION_DOUBLE_FAULT)
 		return true;
 
@@ -181,6 +192,7 @@ noinstr void __kvm_isolation_leave_for(enum kvm_isolation_reason reason)
 	load_full(w);
 	if (w->reason == KVM_ISOLATION_END)
 		w->reason = reason;
+	kick(w, reason);
 }
 
 void __kvm_isolation_enter(struct kvm_vcpu *vcpu)
@@ -198,19 +210,34 @@ void __kvm_isolation_enter(struct kvm_vcpu *vcpu)
 	if (cpu_feature_enabled(X86_FEATURE_PCID))
 		w->full |= CR3_NOFLUSH;
 	w->reason = KVM_ISOLATION_END;
+	w->kick = READ_ONCE(iso->kick);
+	w->kicks = 0;
 	w->pauses = 0;
 	w->nr_faults = 0;
 	vcpu->arch.isolation.counters.windows++;
 
 	if (IS_ENABLED(CONFIG_KVM_ISOLATION_PROBE) && unlikely(iso->probe.armed)) {
-		if (iso->probe.prime)
-			READ_ONCE(*(u8 *)iso->probe.address);
+		isolation_before_probe(iso);
 		flush = flush && !iso->probe.no_flush;
 		enter(w, cr3, flush);
-		isolation_probe(&iso->probe);
+		isolation_probe(iso);
 		return;
 	}
 	enter(w, cr3, flush);
+}
+
+/* For when interrupts are on. */
+static void tell(struct kvm_vcpu *vcpu, const struct isolation_window *w)
+{
+	vcpu->arch.isolation.told = (struct kvm_isolation_told) {
+		.reason = w->reason,
+		.exit = vcpu->arch.isolation.exit,
+		.faults = w->nr_faults,
+		.kicks = w->kicks,
+		.ip = w->nr_faults ? w->faults[0].ip : 0,
+		.address = w->nr_faults ? w->faults[0].address : 0,
+	};
+	vcpu->arch.isolation.is_told = true;
 }
 
 void __kvm_isolation_leave(struct kvm_vcpu *vcpu)
@@ -222,14 +249,18 @@ void __kvm_isolation_leave(struct kvm_vcpu *vcpu)
 		return;
 
 	leave(w);
+	kick(w, KVM_ISOLATION_END);
 	/* What is touched from now on may be a secret. */
 	kvm_request_l1tf_flush_l1d();
 
 	c->left[w->reason]++;
 	c->pauses += w->pauses;
+	c->kicks += w->kicks;
 	trace_kvm_isolation_exit(vcpu, w->reason);
 	if (unlikely(w->nr_faults))
 		isolation_account_faults(vcpu, w);
+	if (kvm_vmi_wants_isolation_exit())
+		tell(vcpu, w);
 }
 
 unsigned long __kvm_isolation_host_cr3(void)

@@ -13,18 +13,21 @@
 #include <linux/ctype.h>
 #include <linux/init.h>
 #include <linux/string.h>
+#include <uapi/linux/kvm_isolation.h>
 
 #include "vmi/internal.h"
 
 #define KVM_VMI_OPS_NAME_LEN	16
 
 /**
- * struct kvm_vmi_ops - what a BPF program implements, all optional, all sleepable
+ * struct kvm_vmi_ops - what a BPF program implements, all optional, sleepable but for the last
  * @vm_created: a VM exists; also called once for each that existed before
  * @vm_reset: its VMM has begun a reset, rules that lapse have lapsed
  * @vm_destroyed: it is gone; only its description is left
  * @violation: a forbidden access: return one of the verdicts in @legal, or
  *	%KVM_VMI_DEFAULT for the rule's own; anything else is counted and ignored
+ * @isolation_exit: a vCPU has left the restricted page table, a while ago; often, so it may
+ *	not sleep
  * @name: of the owner, for messages: letters, digits, "_", "." and "-", not empty
  */
 struct kvm_vmi_ops {
@@ -33,6 +36,8 @@ struct kvm_vmi_ops {
 	void (*vm_destroyed)(const struct kvm_vmi_vm_info *info);
 	int (*violation)(struct kvm *kvm, struct kvm_vcpu *vcpu,
 			 const struct kvm_vmi_violation *v);
+	void (*isolation_exit)(struct kvm *kvm, struct kvm_vcpu *vcpu,
+			       const struct kvm_isolation_told *told);
 	char name[KVM_VMI_OPS_NAME_LEN];
 };
 
@@ -123,6 +128,26 @@ u32 kvm_vmi_ask(struct kvm_vcpu *vcpu, const struct kvm_vmi_violation *v)
 	return answer;
 }
 
+/* A program wants to know of windows of isolation. */
+DEFINE_STATIC_KEY_FALSE(kvm_vmi_isolation_exit_key);
+
+/**
+ * kvm_vmi_tell_isolation_exit - a window is over
+ * @vcpu: the vCPU, its own thread, interrupts on
+ * @told: about it
+ */
+void kvm_vmi_tell_isolation_exit(struct kvm_vcpu *vcpu, const struct kvm_isolation_told *told)
+{
+	struct kvm_vmi_ops *ops;
+	int idx;
+
+	idx = srcu_read_lock(&kvm_vmi_ops_srcu);
+	ops = srcu_dereference(kvm_vmi_ops, &kvm_vmi_ops_srcu);
+	if (ops && ops->isolation_exit)
+		ops->isolation_exit(vcpu->kvm, vcpu, told);
+	srcu_read_unlock(&kvm_vmi_ops_srcu, idx);
+}
+
 /* ---- registration ---- */
 
 static void kvm_vmi_ops__vm_created(struct kvm *kvm, const struct kvm_vmi_vm_info *info)
@@ -143,11 +168,17 @@ static int kvm_vmi_ops__violation(struct kvm *kvm, struct kvm_vcpu *vcpu,
 	return KVM_VMI_DEFAULT;
 }
 
+static void kvm_vmi_ops__isolation_exit(struct kvm *kvm, struct kvm_vcpu *vcpu,
+					const struct kvm_isolation_told *told)
+{
+}
+
 static struct kvm_vmi_ops kvm_vmi_ops_stubs = {
 	.vm_created = kvm_vmi_ops__vm_created,
 	.vm_reset = kvm_vmi_ops__vm_reset,
 	.vm_destroyed = kvm_vmi_ops__vm_destroyed,
 	.violation = kvm_vmi_ops__violation,
+	.isolation_exit = kvm_vmi_ops__isolation_exit,
 };
 
 static bool kvm_vmi_is_valid_access(int off, int size, enum bpf_access_type type,
@@ -180,7 +211,10 @@ static int kvm_vmi_ops_init(struct btf *btf)
 static int kvm_vmi_ops_check_member(const struct btf_type *t, const struct btf_member *member,
 				    const struct bpf_prog *prog)
 {
-	return prog->sleepable ? 0 : -EINVAL;
+	bool sleeps = __btf_member_bit_offset(t, member) / 8 !=
+		      offsetof(struct kvm_vmi_ops, isolation_exit);
+
+	return prog->sleepable == sleeps ? 0 : -EINVAL;
 }
 
 static int kvm_vmi_ops_init_member(const struct btf_type *t, const struct btf_member *member,
@@ -201,6 +235,14 @@ static int kvm_vmi_ops_init_member(const struct btf_type *t, const struct btf_me
 	return i && i < sizeof(ops->name) ? 1 : -EINVAL;
 }
 
+static void kvm_vmi_want_isolation_exit(const struct kvm_vmi_ops *ops)
+{
+	if (ops && ops->isolation_exit)
+		static_branch_enable(&kvm_vmi_isolation_exit_key);
+	else
+		static_branch_disable(&kvm_vmi_isolation_exit_key);
+}
+
 static int kvm_vmi_ops_reg(void *kdata, struct bpf_link *link)
 {
 	struct kvm *kvm;
@@ -211,6 +253,7 @@ static int kvm_vmi_ops_reg(void *kdata, struct bpf_link *link)
 		return -EBUSY;
 	atomic64_inc(&kvm_vmi_attachment);
 	rcu_assign_pointer(kvm_vmi_ops, kdata);
+	kvm_vmi_want_isolation_exit(kdata);
 
 	/* A VM created meanwhile announces itself; whoever is first does it. */
 	while ((kvm = kvm_vmi_next(id))) {
@@ -227,6 +270,7 @@ static void kvm_vmi_ops_unreg(void *kdata, struct bpf_link *link)
 	if (rcu_access_pointer(kvm_vmi_ops) != kdata)
 		return;
 	RCU_INIT_POINTER(kvm_vmi_ops, NULL);
+	kvm_vmi_want_isolation_exit(NULL);
 	synchronize_srcu(&kvm_vmi_ops_srcu);
 }
 
@@ -236,6 +280,7 @@ static int kvm_vmi_ops_update(void *kdata, void *old_kdata, struct bpf_link *lin
 	if (rcu_access_pointer(kvm_vmi_ops) != old_kdata)
 		return -ENOENT;
 	rcu_assign_pointer(kvm_vmi_ops, kdata);
+	kvm_vmi_want_isolation_exit(kdata);
 	synchronize_srcu(&kvm_vmi_ops_srcu);
 	return 0;
 }

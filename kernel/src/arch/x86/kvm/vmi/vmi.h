@@ -17,6 +17,7 @@
 #include <linux/kvm_vmi.h>
 #include <uapi/linux/kvm_vmi.h>
 
+struct kvm_isolation_told;
 struct kvm_mmu_page;
 struct kvm_page_fault;
 struct x86_emulate_ctxt;
@@ -673,7 +674,26 @@ static __always_inline bool kvm_vmi_emulated_exception(struct kvm_vcpu *vcpu, in
 	return kvm_vmi_active(vcpu->kvm) && __kvm_vmi_emulated_exception(vcpu, ret);
 }
 
+DECLARE_STATIC_KEY_FALSE(kvm_vmi_isolation_exit_key);
+void kvm_vmi_tell_isolation_exit(struct kvm_vcpu *vcpu, const struct kvm_isolation_told *told);
+
+/* Is there a program to tell of windows of isolation? */
+static __always_inline bool kvm_vmi_wants_isolation_exit(void)
+{
+	return static_branch_unlikely(&kvm_vmi_isolation_exit_key);
+}
+
 #else /* !CONFIG_KVM_VMI */
+
+static inline bool kvm_vmi_wants_isolation_exit(void)
+{
+	return false;
+}
+
+static inline void kvm_vmi_tell_isolation_exit(struct kvm_vcpu *vcpu,
+					       const struct kvm_isolation_told *told)
+{
+}
 
 static inline bool kvm_vmi_active(struct kvm *kvm) { return false; }
 static inline int kvm_vmi_init(void) { return 0; }
