@@ -77,6 +77,11 @@ $(GUEST_LAM)/guest.cpio: tests/lab/image.sh $(BUILD)/tests/lab/init $(GUEST_LAM)
 	$(call quiet,IMAGE,$@)tests/lab/image.sh $@.tmp $(BUILD)/tests/lab/init \
 		--program $(GUEST_LAM)/lam -- /lab/bin/lam -t 0x3f && mv $@.tmp $@
 
+# Where what runs around their entry is isolated
+LAB_isolation.sh := $(GUEST_LAB) --append kvm.isolation=1
+CHECK_guest += tests/guest/isolation.sh
+tests/guest/isolation.sh: $(GUEST_NEEDS)
+
 # What takes longest, at once
 demo-emulator:
 	$(Q)tests/lab/bochs/build.sh >/dev/null

@@ -42,7 +42,7 @@ enum kvm_isolation_reason {
  * @KVM_ISOLATION_EXIT_NESTED: anything, by an L2
  * @KVM_ISOLATION_EXIT_MEMORY: EPT or NPT
  * @KVM_ISOLATION_EXIT_IO: IN, OUT
- * @KVM_ISOLATION_EXIT_WINDOW: the guest takes interrupts or NMIs again
+ * @KVM_ISOLATION_EXIT_WINDOW: the guest takes interrupts again
  * @KVM_ISOLATION_EXIT_TIMER: the VMX preemption timer
  * @KVM_ISOLATION_EXIT_CPUID: CPUID
  * @KVM_ISOLATION_EXIT_RDMSR: RDMSR
@@ -87,7 +87,7 @@ enum kvm_isolation_exit {
  * @pauses: NMIs and machine checks in windows
  * @kicks: siblings that were made to leave their guests
  * @waits: entries put off because of a sibling
- * @refused: KVM_RUNs without isolation, for want of memory
+ * @refused: KVM_RUNs without isolation: no memory, or a protected guest
  * @mapped_bytes: by the restricted page table, less what is shared by all
  * @table_bytes: the table itself
  * @kick: for which reasons of leaving siblings are kicked, by bit

@@ -28,6 +28,7 @@ struct pt_regs;
  * @KVM_ISOLATION_APIC_REGS: its page of registers
  * @KVM_ISOLATION_APIC_MAP: which vCPU has which APIC id
  * @KVM_ISOLATION_PIC: the state of the kernel's i8259, of the VM
+ * @KVM_ISOLATION_HYPERV: the vCPU's part of Hyper-V, once the guest has touched it
  * @KVM_ISOLATION_CPUID: what CPUID says
  * @KVM_ISOLATION_VMI: the state of introspection, of the VM
  * @KVM_ISOLATION_TASK: the thread in KVM_RUN
@@ -44,6 +45,7 @@ enum kvm_isolation_object {
 	KVM_ISOLATION_APIC_REGS,
 	KVM_ISOLATION_APIC_MAP,
 	KVM_ISOLATION_PIC,
+	KVM_ISOLATION_HYPERV,
 	KVM_ISOLATION_CPUID,
 	KVM_ISOLATION_VMI,
 	KVM_ISOLATION_TASK,
@@ -87,6 +89,7 @@ struct kvm_isolation_counters {
 /**
  * struct kvm_vcpu_isolation - a vCPU
  * @cr3: the restricted one; 0 if this KVM_RUN is not isolated
+ * @stale: something was not mapped: look again at what has changed
  * @objects: what is mapped now, by &enum kvm_isolation_object; under kvm_isolation.lock
  * @counters: see there
  * @told: of the last window, for a program that wants to know
@@ -95,6 +98,7 @@ struct kvm_isolation_counters {
  */
 struct kvm_vcpu_isolation {
 	unsigned long cr3;
+	bool stale;
 	struct kvm_isolation_range objects[KVM_ISOLATION_NR_OBJECTS];
 	struct kvm_isolation_counters counters;
 	struct kvm_isolation_told told;

@@ -79,6 +79,7 @@ void isolation_account_faults(struct kvm_vcpu *vcpu, struct isolation_window *w)
 	unsigned int i, n = min(w->nr_faults, ISOLATION_WINDOW_FAULTS);
 
 	vcpu->arch.isolation.counters.faults += w->nr_faults;
+	vcpu->arch.isolation.stale = true;
 	for (i = 0; i < n; i++) {
 		depot_stack_handle_t stack = save_stack(&w->faults[i]);
 

@@ -26,6 +26,7 @@ int __kvm_isolation_init_vm(struct kvm *kvm);
 void __kvm_isolation_destroy_vm(struct kvm *kvm);
 void __kvm_isolation_create_debugfs(struct kvm *kvm);
 void __kvm_isolation_prepare(struct kvm_vcpu *vcpu);
+void __kvm_isolation_refresh(struct kvm_vcpu *vcpu);
 void __kvm_isolation_finish(struct kvm_vcpu *vcpu);
 void __kvm_isolation_destroy_vcpu(struct kvm_vcpu *vcpu);
 void __kvm_isolation_enter(struct kvm_vcpu *vcpu);
@@ -46,6 +47,8 @@ void vmx_isolation_objects(struct kvm_vcpu *vcpu);
 void svm_isolation_objects(struct kvm_vcpu *vcpu);
 enum kvm_isolation_exit vmx_isolation_exit(struct kvm_vcpu *vcpu, u32 *operand);
 enum kvm_isolation_exit svm_isolation_exit(struct kvm_vcpu *vcpu, u32 *operand);
+void vmx_isolation_close_irq_window(struct kvm_vcpu *vcpu);
+void svm_isolation_close_irq_window(struct kvm_vcpu *vcpu);
 
 static inline bool kvm_isolation_enabled(void)
 {
@@ -82,6 +85,16 @@ static inline void kvm_isolation_prepare(struct kvm_vcpu *vcpu)
 {
 	if (kvm_isolation_enabled())
 		__kvm_isolation_prepare(vcpu);
+}
+
+/*
+ * The guest is about to be entered, and sleeping is still possible: what has moved since KVM_RUN
+ * began is mapped again.
+ */
+static __always_inline void kvm_isolation_refresh(struct kvm_vcpu *vcpu)
+{
+	if (static_branch_unlikely(&kvm_isolation_key))
+		__kvm_isolation_refresh(vcpu);
 }
 
 /* KVM_RUN ends.  May sleep. */
@@ -191,6 +204,7 @@ static inline int kvm_isolation_init_vm(struct kvm *kvm)
 static inline void kvm_isolation_destroy_vm(struct kvm *kvm) { }
 static inline void kvm_isolation_create_debugfs(struct kvm *kvm) { }
 static inline void kvm_isolation_prepare(struct kvm_vcpu *vcpu) { }
+static __always_inline void kvm_isolation_refresh(struct kvm_vcpu *vcpu) { }
 static inline void kvm_isolation_finish(struct kvm_vcpu *vcpu) { }
 static inline void kvm_isolation_destroy_vcpu(struct kvm_vcpu *vcpu) { }
 

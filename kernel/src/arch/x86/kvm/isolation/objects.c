@@ -4,8 +4,9 @@
  *
  * For the life of the VM: the static per-CPU data of all CPUs, and that of kvm->srcu.  From
  * the first KVM_RUN of a vCPU until it is destroyed: the VM and the vCPU.  During KVM_RUN: the
- * thread.  What may be replaced (the APIC map, nested state) is looked at when KVM_RUN begins;
- * until then the old memory stays mapped, so it has to be of the direct map.
+ * thread.  What may be replaced (the APIC map, nested state) is looked at when KVM_RUN begins,
+ * and again after a fault; until then the old memory stays mapped, so it has to be of the direct
+ * map.
  *
  * What is missing costs a fault that leaves the window, but for what the CPU needs to
  * deliver that fault.  Without that nothing is isolated.
@@ -129,6 +130,9 @@ static void set_objects(struct kvm_vcpu *vcpu)
 #ifdef CONFIG_KVM_IOAPIC
 	set_object(vcpu, KVM_ISOLATION_PIC, kvm->arch.vpic, sizeof(*kvm->arch.vpic));
 #endif
+#ifdef CONFIG_KVM_HYPERV
+	set_object(vcpu, KVM_ISOLATION_HYPERV, vcpu->arch.hyperv, sizeof(*vcpu->arch.hyperv));
+#endif
 	set_object(vcpu, KVM_ISOLATION_CPUID, vcpu->arch.cpuid_entries,
 		   vcpu->arch.cpuid_nent * sizeof(*vcpu->arch.cpuid_entries));
 #ifdef CONFIG_KVM_VMI
@@ -157,11 +161,31 @@ void __kvm_isolation_prepare(struct kvm_vcpu *vcpu)
 		return;
 
 	guard(mutex)(&iso->lock);
+	vi->stale = false;
 	set_objects(vcpu);
-	if (has_vitals(vcpu))
+	vi->cr3 = 0;
+	/* The way into SEV-ES and TDX guests is another one. */
+	if (has_vitals(vcpu) && !vcpu->arch.guest_state_protected)
 		vi->cr3 = iso->cr3;
 	else
 		vi->counters.refused++;
+}
+
+/* The guest replaces these as it likes; others it seldom does, and one fault tells. */
+static bool has_moved(struct kvm_vcpu *vcpu)
+{
+	const struct kvm_isolation_range *objects = vcpu->arch.isolation.objects;
+
+	return objects[KVM_ISOLATION_APIC_MAP].start !=
+	       (unsigned long)rcu_access_pointer(vcpu->kvm->arch.apic_map);
+}
+
+void __kvm_isolation_refresh(struct kvm_vcpu *vcpu)
+{
+	struct kvm_vcpu_isolation *vi = &vcpu->arch.isolation;
+
+	if (vi->cr3 && (unlikely(vi->stale) || unlikely(has_moved(vcpu))))
+		__kvm_isolation_prepare(vcpu);
 }
 
 void __kvm_isolation_finish(struct kvm_vcpu *vcpu)

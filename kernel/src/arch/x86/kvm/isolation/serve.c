@@ -9,6 +9,7 @@
  */
 #include "internal.h"
 #include "../cpuid.h"
+#include "../hyperv.h"
 #include "../lapic.h"
 #include "../msrs.h"
 #include "../pmu.h"
@@ -82,11 +83,8 @@ static bool is_local_eoi(struct kvm_vcpu *vcpu)
 {
 	int vector = highest_in_service(vcpu->arch.apic);
 
-#ifdef CONFIG_KVM_HYPERV
-	if (vcpu->arch.hyperv)
-		return false;
-#endif
-	return vector < 0 || !test_bit(vector, vcpu->arch.ioapic_handled_vectors);
+	return vector < 0 || (!test_bit(vector, vcpu->arch.ioapic_handled_vectors) &&
+			      !kvm_hv_synic_has_vector(vcpu, vector));
 }
 
 static fastpath_t serve_wrmsr(struct kvm_vcpu *vcpu, u32 unused)
@@ -141,7 +139,17 @@ static fastpath_t serve_pause(struct kvm_vcpu *vcpu, u32 unused)
 	return go_on(kvm_skip_emulated_instruction(vcpu));
 }
 
+/* What waits to be injected is looked at behind the window, as ever. */
+static fastpath_t serve_irq_window(struct kvm_vcpu *vcpu, u32 unused)
+{
+	kvm_make_request(KVM_REQ_EVENT, vcpu);
+	kvm_x86_call(isolation_close_irq_window)(vcpu);
+	++vcpu->stat.irq_window_exits;
+	return EXIT_FASTPATH_REENTER_GUEST;
+}
+
 static fastpath_t (*const served[KVM_ISOLATION_NR_EXITS])(struct kvm_vcpu *vcpu, u32 operand) = {
+	[KVM_ISOLATION_EXIT_WINDOW] = serve_irq_window,
 	[KVM_ISOLATION_EXIT_CPUID] = serve_cpuid,
 	[KVM_ISOLATION_EXIT_RDMSR] = serve_rdmsr,
 	[KVM_ISOLATION_EXIT_WRMSR] = serve_wrmsr,

@@ -98,10 +98,10 @@ noinstr void __kvm_isolation_resume(unsigned long cr3)
 
 static __always_inline void kick(struct isolation_window *w, enum kvm_isolation_reason reason)
 {
-	if (!static_branch_unlikely(&kvm_isolation_kick_key))
-		return;
+	/* The key changes at run time, so this is not noinstr. */
 	instrumentation_begin();
-	isolation_kick(w, reason);
+	if (static_branch_unlikely(&kvm_isolation_kick_key))
+		isolation_kick(w, reason);
 	instrumentation_end();
 }
 

@@ -64,7 +64,6 @@ enum kvm_isolation_exit svm_isolation_exit(struct kvm_vcpu *vcpu, u32 *operand)
 	case SVM_EXIT_IOIO:
 		return KVM_ISOLATION_EXIT_IO;
 	case SVM_EXIT_VINTR:
-	case SVM_EXIT_IRET:
 		return KVM_ISOLATION_EXIT_WINDOW;
 	}
 
@@ -86,4 +85,13 @@ enum kvm_isolation_exit svm_isolation_exit(struct kvm_vcpu *vcpu, u32 *operand)
 	default:
 		return KVM_ISOLATION_EXIT_OTHER;
 	}
+}
+
+/**
+ * svm_isolation_close_irq_window() - no exit any more when the guest takes interrupts
+ * @vcpu: which has just left the guest for it
+ */
+void svm_isolation_close_irq_window(struct kvm_vcpu *vcpu)
+{
+	svm_clear_vintr(to_svm(vcpu));
 }

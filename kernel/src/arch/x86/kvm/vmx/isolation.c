@@ -68,7 +68,6 @@ enum kvm_isolation_exit vmx_isolation_exit(struct kvm_vcpu *vcpu, u32 *operand)
 	case EXIT_REASON_IO_INSTRUCTION:
 		return KVM_ISOLATION_EXIT_IO;
 	case EXIT_REASON_INTERRUPT_WINDOW:
-	case EXIT_REASON_NMI_WINDOW:
 		return KVM_ISOLATION_EXIT_WINDOW;
 	case EXIT_REASON_PREEMPTION_TIMER:
 		return KVM_ISOLATION_EXIT_TIMER;
@@ -85,4 +84,13 @@ enum kvm_isolation_exit vmx_isolation_exit(struct kvm_vcpu *vcpu, u32 *operand)
 	default:
 		return KVM_ISOLATION_EXIT_OTHER;
 	}
+}
+
+/**
+ * vmx_isolation_close_irq_window() - no exit any more when the guest takes interrupts
+ * @vcpu: which has just left the guest for it
+ */
+void vmx_isolation_close_irq_window(struct kvm_vcpu *vcpu)
+{
+	exec_controls_clearbit(to_vmx(vcpu), CPU_BASED_INTR_WINDOW_EXITING);
 }
