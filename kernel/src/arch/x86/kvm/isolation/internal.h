@@ -147,7 +147,6 @@ void isolation_host(struct kvm_isolation_host *host);
 
 /* window.c */
 bool isolation_is_restricted(void);
-bool isolation_in_window(void);
 bool isolation_was_left(void);
 
 /* kick.c */

@@ -31,6 +31,7 @@ void __kvm_isolation_finish(struct kvm_vcpu *vcpu);
 void __kvm_isolation_destroy_vcpu(struct kvm_vcpu *vcpu);
 void __kvm_isolation_enter(struct kvm_vcpu *vcpu);
 void __kvm_isolation_leave(struct kvm_vcpu *vcpu);
+bool __kvm_isolation_in_window(void);
 unsigned long __kvm_isolation_host_cr3(void);
 fastpath_t __kvm_isolation_serve(struct kvm_vcpu *vcpu, fastpath_t fastpath);
 void __kvm_isolation_leave_for(enum kvm_isolation_reason reason);
@@ -180,6 +181,12 @@ static __always_inline void kvm_isolation_tell(struct kvm_vcpu *vcpu)
 	kvm_vmi_tell_isolation_exit(vcpu, &vcpu->arch.isolation.told);
 }
 
+/* In a window, whatever the page table. */
+static __always_inline bool kvm_isolation_in_window(void)
+{
+	return static_branch_unlikely(&kvm_isolation_key) && __kvm_isolation_in_window();
+}
+
 /* What VMX is to load into CR3 at the next exit: what is there now. */
 static __always_inline unsigned long kvm_isolation_host_cr3(void)
 {
@@ -224,6 +231,11 @@ static __always_inline void kvm_isolation_leave_for(enum kvm_isolation_reason re
 static __always_inline fastpath_t kvm_isolation_serve(struct kvm_vcpu *vcpu, fastpath_t fastpath)
 {
 	return fastpath;
+}
+
+static __always_inline bool kvm_isolation_in_window(void)
+{
+	return false;
 }
 
 static __always_inline unsigned long kvm_isolation_host_cr3(void)

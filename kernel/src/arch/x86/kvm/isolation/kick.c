@@ -8,17 +8,19 @@
  *
  *	leaving:	unsafe = 1; kick siblings that are in_guest; wait until none is
  *	to enter:	unsafe = 0; if a sibling is unsafe, try again later
- *	entering:	in_guest = 1; if a sibling is unsafe, have the guest left at once
+ *	entering:	unsafe = 0; in_guest = 1; if a sibling is unsafe, leave the guest at once
  *	exited:		in_guest = 0
  *
- * Between entering and exited no lock is taken and nothing is waited for but the guest's exit,
- * which the kick brings about: so who waits there, with whatever locks, waits a short time.
+ * Between entering and exited KVM takes no lock and waits for nothing but the guest's exit,
+ * which the kick brings about: so who waits there, with whatever locks, waits a short time.  An
+ * NMI may come in between, and is waited for; its handler touches what it touches without a kick.
  * Who wants to enter is not unsafe, so two of them do not wait for each other.
  *
- * A thread is unsafe from where its vCPU left the window until it wants to enter again, is
+ * A thread is unsafe from where its vCPU left the window until it wants to enter again or does, is
  * scheduled out, or goes back to the VMM.  What other tasks load meanwhile, or the interrupts of
  * a sibling that runs no vCPU, is not covered: that is for core scheduling.
  */
+#include <linux/kprobes.h>
 #include <linux/moduleparam.h>
 #include <linux/smp.h>
 #include <linux/topology.h>
@@ -90,11 +92,13 @@ void __kvm_isolation_entering(void)
 {
 	struct isolation_thread *thread = this_cpu_ptr(&isolation_thread);
 
+	/* Its window may have been left on the way here; what it has loaded is flushed now. */
+	WRITE_ONCE(thread->unsafe, false);
 	WRITE_ONCE(thread->in_guest, true);
 	/* Pairs with isolation_kick(): one of the two sees the other. */
 	smp_mb();
 	if (unlikely(is_sibling_unsafe(thread)))
-		__apic_send_IPI(smp_processor_id(), RESCHEDULE_VECTOR);
+		__apic_send_IPI_self(RESCHEDULE_VECTOR);
 }
 
 void __kvm_isolation_exited(void)
@@ -108,7 +112,8 @@ void __kvm_isolation_put(void)
 	this_cpu_write(isolation_thread.unsafe, false);
 }
 
-static void kick(struct isolation_window *w, const struct isolation_thread *thread)
+static __always_inline void kick(struct isolation_window *w,
+				 const struct isolation_thread *thread)
 {
 	unsigned int i;
 
@@ -131,9 +136,9 @@ static void kick(struct isolation_window *w, const struct isolation_thread *thre
  * @w: its window
  * @reason: why it is left
  *
- * Interrupts are off, the full page table is loaded.
+ * Interrupts are off, the full page table is loaded; RCU may not be watching.
  */
-void isolation_kick(struct isolation_window *w, enum kvm_isolation_reason reason)
+notrace void isolation_kick(struct isolation_window *w, enum kvm_isolation_reason reason)
 {
 	struct isolation_thread *thread = raw_cpu_ptr(&isolation_thread);
 	bool entering = thread->in_guest;
@@ -148,8 +153,9 @@ void isolation_kick(struct isolation_window *w, enum kvm_isolation_reason reason
 	kick(w, thread);
 	/* It is unsafe, and not waited for: have the guest left at once. */
 	if (entering)
-		__apic_send_IPI(raw_smp_processor_id(), RESCHEDULE_VECTOR);
+		__apic_send_IPI_self(RESCHEDULE_VECTOR);
 }
+NOKPROBE_SYMBOL(isolation_kick);
 
 /**
  * isolation_set_kick() - for which reasons of leaving a VM's windows siblings are kicked

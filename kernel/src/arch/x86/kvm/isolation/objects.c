@@ -191,6 +191,7 @@ void __kvm_isolation_refresh(struct kvm_vcpu *vcpu)
 void __kvm_isolation_finish(struct kvm_vcpu *vcpu)
 {
 	struct kvm_isolation *iso = vcpu->kvm->arch.isolation;
+	unsigned int nr;
 
 	if (!iso)
 		return;
@@ -199,6 +200,11 @@ void __kvm_isolation_finish(struct kvm_vcpu *vcpu)
 	vcpu->arch.isolation.cr3 = 0;
 	set_object(vcpu, KVM_ISOLATION_STACK, NULL, 0);
 	set_object(vcpu, KVM_ISOLATION_TASK, NULL, 0);
+	/* These may be freed, and become somebody else's, before the next KVM_RUN. */
+	set_object(vcpu, KVM_ISOLATION_APIC_MAP, NULL, 0);
+	set_object(vcpu, KVM_ISOLATION_CPUID, NULL, 0);
+	for (nr = KVM_ISOLATION_VENDOR; nr < KVM_ISOLATION_NR_OBJECTS; nr++)
+		set_object(vcpu, nr, NULL, 0);
 }
 
 void __kvm_isolation_destroy_vcpu(struct kvm_vcpu *vcpu)

@@ -171,7 +171,7 @@ fastpath_t __kvm_isolation_serve(struct kvm_vcpu *vcpu, fastpath_t fastpath)
 	enum kvm_isolation_exit exit;
 	u32 operand = 0;
 
-	if (!isolation_in_window())
+	if (!__kvm_isolation_in_window())
 		return fastpath;
 
 	exit = kvm_x86_call(isolation_exit)(vcpu, &operand);
@@ -184,5 +184,11 @@ fastpath_t __kvm_isolation_serve(struct kvm_vcpu *vcpu, fastpath_t fastpath)
 		c->inside[exit]++;
 	else
 		c->outside[exit]++;
+	/*
+	 * Not back to the guest from the full table: siblings wait for this thread, and what it
+	 * has loaded is to be flushed.  The next entry has a window again.
+	 */
+	if (fastpath == EXIT_FASTPATH_REENTER_GUEST && isolation_was_left())
+		return EXIT_FASTPATH_EXIT_HANDLED;
 	return fastpath;
 }

@@ -105,6 +105,16 @@ static __always_inline void kick(struct isolation_window *w, enum kvm_isolation_
 	instrumentation_end();
 }
 
+/* Before the window's end.  What is touched from now on may be a secret. */
+static __always_inline void leave_for(struct isolation_window *w, enum kvm_isolation_reason reason)
+{
+	load_full(w);
+	if (w->reason == KVM_ISOLATION_END)
+		w->reason = reason;
+	kick(w, reason);
+	kvm_request_l1tf_flush_l1d();
+}
+
 static void save_stack(struct isolation_fault *fault, struct pt_regs *regs)
 {
 	/* The unwinder wants RCU, which does not watch right around the entry. */
@@ -122,10 +132,7 @@ noinstr bool __kvm_isolation_leave_early(struct pt_regs *regs, enum kvm_isolatio
 	if (user_mode(regs) || !is_restricted(w, __native_read_cr3()))
 		return false;
 
-	load_full(w);
-	if (w->reason == KVM_ISOLATION_END)
-		w->reason = reason;
-	kick(w, reason);
+	leave_for(w, reason);
 	if (reason != KVM_ISOLATION_FAULT && reason != KVM_ISOLATION_DOUBLE_FAULT)
 		return true;
 
@@ -171,7 +178,7 @@ bool isolation_is_restricted(void)
 }
 
 /* In a window, whatever the page table. */
-bool isolation_in_window(void)
+bool __kvm_isolation_in_window(void)
 {
 	return this_cpu_read(isolation_window.restricted);
 }
@@ -189,10 +196,7 @@ noinstr void __kvm_isolation_leave_for(enum kvm_isolation_reason reason)
 
 	if (!is_restricted(w, __native_read_cr3()))
 		return;
-	load_full(w);
-	if (w->reason == KVM_ISOLATION_END)
-		w->reason = reason;
-	kick(w, reason);
+	leave_for(w, reason);
 }
 
 void __kvm_isolation_enter(struct kvm_vcpu *vcpu)

@@ -16,7 +16,8 @@ void vmx_isolation_objects(struct kvm_vcpu *vcpu)
 
 	kvm_isolation_object(vcpu, 0, vmx->vmcs01.msr_bitmap, PAGE_SIZE);
 	kvm_isolation_object(vcpu, 1, vmx->nested.vmcs02.msr_bitmap, PAGE_SIZE);
-	kvm_isolation_object(vcpu, 2, vmx_l1d_flush_pages, PAGE_SIZE << L1D_CACHE_ORDER);
+	if (IS_ENABLED(CONFIG_CPU_MITIGATIONS))
+		kvm_isolation_object(vcpu, 2, vmx_l1d_flush_pages, PAGE_SIZE << L1D_CACHE_ORDER);
 }
 
 /* Of a MOV from a control register, see serve_cr_read(). */
@@ -53,7 +54,9 @@ enum kvm_isolation_exit vmx_isolation_exit(struct kvm_vcpu *vcpu, u32 *operand)
 		return exit_of_exception(vcpu);
 	}
 
-	if (vmx_get_exit_reason(vcpu).failed_vmentry)
+	/* Bus locks the VMM is told of with the exit. */
+	if (vmx_get_exit_reason(vcpu).failed_vmentry ||
+	    vmx_get_exit_reason(vcpu).bus_lock_detected)
 		return KVM_ISOLATION_EXIT_OTHER;
 	if (is_guest_mode(vcpu))
 		return KVM_ISOLATION_EXIT_NESTED;
