@@ -145,3 +145,28 @@ int ctl_regs(struct merlon_ctl_regs *c)
 {
 	return ON_VM(bpf_kvm_vmi_get, c->vm, bpf_kvm_vmi_regs, c->vcpu_id, &c->regs);
 }
+
+SEC("syscall")
+int ctl_isolation_host(struct merlon_ctl_isolation_host *c)
+{
+	NEED(bpf_kvm_isolation_host);
+	return bpf_kvm_isolation_host(&c->host);
+}
+
+SEC("syscall")
+int ctl_isolation_stats(struct merlon_ctl_isolation_stats *c)
+{
+	return ON_VM(bpf_kvm_vmi_get, c->vm, bpf_kvm_isolation_stats, &c->stats);
+}
+
+SEC("syscall")
+int ctl_isolation_place(struct merlon_ctl_isolation_place *c)
+{
+	return ON_VM(bpf_kvm_vmi_get, c->vm, bpf_kvm_isolation_place, c->index, &c->place);
+}
+
+SEC("syscall")
+int ctl_isolation_kick(struct merlon_ctl_isolation_kick *c)
+{
+	return ON_VM(bpf_kvm_vmi_get, c->vm, bpf_kvm_isolation_set_kick, c->reasons);
+}

@@ -9,8 +9,9 @@
 #define MERLON_INTF_H
 
 #ifdef __bpf__
-#include "kvm_vmi_bpf.h"
+#include "kvm_isolation_bpf.h"
 #else
+#include <linux/kvm_isolation.h>
 #include <linux/kvm_vmi.h>
 #include <linux/types.h>
 #endif
@@ -240,6 +241,39 @@ struct merlon_ctl_regs {
 		struct kvm_vmi_regs regs;
 		__u8 room[1024];
 	};
+};
+
+/* Of address-space isolation: the host; a VM; a place, by its number from 0 on. */
+struct merlon_ctl_isolation_host {
+	union {
+		struct kvm_isolation_host host;
+		__u8 room[256];
+	};
+};
+
+struct merlon_ctl_isolation_stats {
+	__u64 vm;
+	union {
+		struct kvm_isolation_stats stats;
+		__u8 room[2048];
+	};
+};
+
+struct merlon_ctl_isolation_place {
+	__u64 vm;
+	__u32 index;
+	__u32 reserved;
+	union {
+		struct kvm_isolation_place place;
+		__u8 room[128];
+	};
+};
+
+/* @reasons: a bit for each &enum kvm_isolation_reason */
+struct merlon_ctl_isolation_kick {
+	__u64 vm;
+	__u32 reasons;
+	__u32 reserved;
 };
 
 #endif

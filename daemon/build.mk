@@ -48,7 +48,7 @@ $(BUILD)/merlond: $(BUILD)/daemon/main.o $(BUILD)/daemon/kernel-bpf.o $(DAEMON_L
 	$(Q)$(CC) $(LDFLAGS) -pie -Wl,-z,relro,-z,now -o $@ $^ $(LIBBPF_LIBS) $(DAEMON_LIBS)
 
 # The played kernel
-KERNEL_FAKE := kernel-fake.o kernel-fake-command.o kernel-fake-model.o
+KERNEL_FAKE := kernel-fake.o kernel-fake-command.o kernel-fake-isolation.o kernel-fake-model.o
 
 $(BUILD)/merlond-fake: $(addprefix $(BUILD)/daemon/,main.o $(KERNEL_FAKE)) $(DAEMON_LIB) \
 		       $(MERLON_COMMON_LIB)

@@ -35,6 +35,10 @@ union context {
 	struct merlon_ctl_pin pin;
 	struct merlon_ctl_regs regs;
 	struct merlon_ctl_admission admission;
+	struct merlon_ctl_isolation_host isolation_host;
+	struct merlon_ctl_isolation_stats isolation_stats;
+	struct merlon_ctl_isolation_place isolation_place;
+	struct merlon_ctl_isolation_kick isolation_kick;
 };
 
 struct kernel_bpf {
@@ -474,6 +478,63 @@ static int op_regs(struct kernel *base, uint64_t vm, uint32_t vcpu_id, struct kv
 	return 0;
 }
 
+static int op_isolation_host(struct kernel *base, struct kvm_isolation_host *ret)
+{
+	struct kernel_bpf *k = (struct kernel_bpf *)base;
+	struct merlon_ctl_isolation_host *c = &k->context.isolation_host;
+	int r;
+
+	memset(c, 0, sizeof(*c));
+	r = run(k, k->control->progs.ctl_isolation_host, sizeof(*c));
+	if (r < 0)
+		return r;
+	*ret = c->host;
+	return 0;
+}
+
+static int op_isolation_stats(struct kernel *base, uint64_t vm, struct kvm_isolation_stats *ret)
+{
+	struct kernel_bpf *k = (struct kernel_bpf *)base;
+	struct merlon_ctl_isolation_stats *c = &k->context.isolation_stats;
+	int r;
+
+	memset(c, 0, sizeof(*c));
+	c->vm = vm;
+	r = run(k, k->control->progs.ctl_isolation_stats, sizeof(*c));
+	if (r < 0)
+		return r;
+	*ret = c->stats;
+	return 0;
+}
+
+static int op_isolation_place(struct kernel *base, uint64_t vm, uint32_t index,
+			      struct kvm_isolation_place *ret)
+{
+	struct kernel_bpf *k = (struct kernel_bpf *)base;
+	struct merlon_ctl_isolation_place *c = &k->context.isolation_place;
+	int r;
+
+	memset(c, 0, sizeof(*c));
+	c->vm = vm;
+	c->index = index;
+	r = run(k, k->control->progs.ctl_isolation_place, sizeof(*c));
+	if (r < 0)
+		return r;
+	*ret = c->place;
+	return 0;
+}
+
+static int op_isolation_set_kick(struct kernel *base, uint64_t vm, uint32_t reasons)
+{
+	struct kernel_bpf *k = (struct kernel_bpf *)base;
+
+	k->context.isolation_kick = (struct merlon_ctl_isolation_kick) {
+		.vm = vm, .reasons = reasons,
+	};
+	return run_change(k, k->control->progs.ctl_isolation_kick,
+			  sizeof(k->context.isolation_kick));
+}
+
 static int answers_fd(struct kernel *base)
 {
 	return bpf_map__fd(((struct kernel_bpf *)base)->policy->maps.rules);
@@ -596,6 +657,10 @@ static const struct kernel_ops bpf_ops = {
 	.set_pin = op_set_pin,
 	.get_pin = op_get_pin,
 	.regs = op_regs,
+	.isolation_host = op_isolation_host,
+	.isolation_stats = op_isolation_stats,
+	.isolation_place = op_isolation_place,
+	.isolation_set_kick = op_isolation_set_kick,
 	.set_answer = op_set_answer,
 	.get_answer = op_get_answer,
 	.clear_answer = op_clear_answer,

@@ -203,6 +203,21 @@ static int do_cpu(struct fake *f, const struct fake_vm *vm, char **args)
 	return 0;
 }
 
+/* For which reasons siblings are kicked, or shall be. */
+static int do_kick(struct fake *f, const struct fake_vm *vm, char **args, FILE *out)
+{
+	struct kvm_isolation_stats stats;
+	int r = 0;
+
+	if (args[1])
+		r = fake_isolation_set_kick(&f->isolation, vm->info.id, (uint32_t)number(args[1]));
+	if (r >= 0)
+		r = fake_isolation_stats(&f->isolation, vm->info.id, &stats);
+	if (r >= 0)
+		fprintf(out, " %#x", stats.kick);
+	return r;
+}
+
 static int do_violation(struct fake *f, struct fake_vm *vm, char **args)
 {
 	uint64_t n = number(option(args, "n", "1"));
@@ -282,6 +297,10 @@ static int do_with_vm(struct fake *f, const char *command, struct fake_vm *vm, c
 		if (r < 0)
 			return r;
 		fputs(r ? " learned" : " denied", out);
+	} else if (streq(command, "isolated")) {
+		return fake_isolated_command(&f->isolation, vm->info.id, args + 1);
+	} else if (streq(command, "kick")) {
+		return do_kick(f, vm, args, out);
 	} else if (streq(command, "orphan")) {
 		return do_orphan(f, vm, args);
 	} else if (streq(command, "engine")) {
@@ -322,6 +341,8 @@ int fake_command(struct fake *f, char *line, FILE *out)
 		/* Somebody has to look: the next record of any kind. */
 		(void)eventfd_write(f->queues[KERNEL_RING_CONTROL].fd, 1);
 		r = 0;
+	} else if (streq(args[0], "isolation")) {
+		r = fake_isolation_command(&f->isolation, args + 1);
 	} else if (streq(args[0], "hardware")) {
 		f->model.hardware = args[1] && streq(args[1], "on");
 		r = 0;

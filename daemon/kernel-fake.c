@@ -12,6 +12,13 @@
  *   unpin ID RULE
  *   cpu ID VCPU CR0 CR4 EFER [nested]	what that CPU has in its registers
  *   unpinned ID VCPU CR0 CR4 EFER [n=N]	it has had these pinned bits clear for a second
+ *   isolation on|off|absent		of the host; off at first
+ *   isolation refused TEXT
+ *   isolated ID				this VM is
+ *   isolated ID windows|pauses|kicks|waits|refused|mapped|table N	add to a counter
+ *   isolated ID left|inside|outside NUMBER N	likewise, of a reason or an exit
+ *   isolated ID place IP ADDRESS N	likewise, of a place, and of its faults
+ *   kick ID [REASONS]			"ok REASONS", hexadecimal
  *   rules ID				"ok ID:FLAGS:ACTION:COOKIE..."
  *   engine ID				"ok WANTED USED [settled]"
  *   hardware on|off			whether the host has that engine; off at first
@@ -364,6 +371,42 @@ static int op_regs(struct kernel *k, uint64_t id, uint32_t vcpu_id, struct kvm_v
 	return r < 0 ? r : -ENOENT;
 }
 
+static int op_isolation_host(struct kernel *k, struct kvm_isolation_host *ret)
+{
+	struct fake *f = (struct fake *)k;
+	int r = fault(f, "isolation_host");
+
+	return r < 0 ? r : fake_isolation_host(&f->isolation, ret);
+}
+
+static int op_isolation_stats(struct kernel *k, uint64_t id, struct kvm_isolation_stats *ret)
+{
+	struct fake *f = (struct fake *)k;
+	struct fake_vm *vm;
+	int r = target(f, "isolation_stats", id, &vm);
+
+	return r < 0 ? r : fake_isolation_stats(&f->isolation, id, ret);
+}
+
+static int op_isolation_place(struct kernel *k, uint64_t id, uint32_t index,
+			      struct kvm_isolation_place *ret)
+{
+	struct fake *f = (struct fake *)k;
+	struct fake_vm *vm;
+	int r = target(f, "isolation_place", id, &vm);
+
+	return r < 0 ? r : fake_isolation_place(&f->isolation, id, index, ret);
+}
+
+static int op_isolation_set_kick(struct kernel *k, uint64_t id, uint32_t reasons)
+{
+	struct fake *f = (struct fake *)k;
+	struct fake_vm *vm;
+	int r = target(f, "isolation_set_kick", id, &vm);
+
+	return r < 0 ? r : fake_isolation_set_kick(&f->isolation, id, reasons);
+}
+
 static int op_set_answer(struct kernel *k, uint64_t cookie, uint32_t answer)
 {
 	int r = fault((struct fake *)k, "set_answer");
@@ -495,6 +538,10 @@ static const struct kernel_ops fake_ops = {
 	.set_pin = op_set_pin,
 	.get_pin = op_get_pin,
 	.regs = op_regs,
+	.isolation_host = op_isolation_host,
+	.isolation_stats = op_isolation_stats,
+	.isolation_place = op_isolation_place,
+	.isolation_set_kick = op_isolation_set_kick,
 	.set_answer = op_set_answer,
 	.get_answer = op_get_answer,
 	.clear_answer = op_clear_answer,

@@ -5,6 +5,7 @@
 
 #include <stdio.h>
 
+#include "kernel-fake-isolation.h"
 #include "kernel-fake-model.h"
 #include "kernel.h"
 
@@ -43,6 +44,7 @@ struct fake {
 	struct fault faults[8];
 	struct fake_cpu cpus[8];
 	size_t n_cpus;
+	struct fake_isolation isolation;
 	uint64_t control_lost;
 	void (*on_record)(const struct merlon_record *record, size_t size, void *userdata);
 	void *userdata;

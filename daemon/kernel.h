@@ -123,6 +123,18 @@ struct kernel_ops {
 	 */
 	int (*regs)(struct kernel *k, uint64_t vm, uint32_t vcpu_id, struct kvm_vmi_regs *ret);
 
+	/*
+	 * Address-space isolation: of the host; a VM's counters; the place with a number, from 0
+	 * on, at which it touched what is not mapped; for which reasons of leaving, by bit,
+	 * siblings leave their guests.  -ENOSYS: this kernel has none of it; -EOPNOTSUPP: this
+	 * VM is not isolated; -ENOENT: no more places.
+	 */
+	int (*isolation_host)(struct kernel *k, struct kvm_isolation_host *ret);
+	int (*isolation_stats)(struct kernel *k, uint64_t vm, struct kvm_isolation_stats *ret);
+	int (*isolation_place)(struct kernel *k, uint64_t vm, uint32_t index,
+			       struct kvm_isolation_place *ret);
+	int (*isolation_set_kick)(struct kernel *k, uint64_t vm, uint32_t reasons);
+
 	int (*admit)(struct kernel *k, uint64_t vm);
 	int (*set_admission)(struct kernel *k, enum kvm_vmi_admission mode,
 			     uint32_t deadline_ms);

@@ -193,11 +193,21 @@ static bool same_enum(const struct btf *ours, const struct btf_type *t, const st
 	return k;
 }
 
+/* Of what a kernel may be built without, only what is there can be compared. */
+static bool is_compared(const char *name, bool isolation)
+{
+	if (strncmp(name, "kvm_vmi_", 8) == 0)
+		return true;
+	return isolation && strncmp(name, "kvm_isolation_", 14) == 0;
+}
+
 static void test_layout(const char *dir)
 {
 	struct btf *kernel = btf__load_vmlinux_btf();
 	struct btf *kvm = kernel ? btf__load_module_btf("kvm", kernel) : NULL;
 	const struct btf *where = kvm ? kvm : kernel;
+	bool isolation = where && btf__find_by_name_kind(where, "bpf_kvm_isolation_host",
+							 BTF_KIND_FUNC) > 0;
 	unsigned int structs = 0;
 
 	for (int object = 0; object < 3; object++) {
@@ -213,7 +223,7 @@ static void test_layout(const char *dir)
 			const struct btf_type *t = btf__type_by_id(ours, i);
 			const char *name = btf__name_by_offset(ours, t->name_off);
 
-			if (!name || strncmp(name, "kvm_vmi_", 8) != 0)
+			if (!name || !is_compared(name, isolation))
 				continue;
 			if (btf_is_struct(t)) {
 				check(same_struct(ours, t, where), "%s: struct %s is the kernel's",
@@ -228,13 +238,14 @@ static void test_layout(const char *dir)
 			const struct btf_type *t = btf__type_by_id(ours, i);
 			const char *name = btf__name_by_offset(ours, t->name_off);
 
-			if (btf_is_func(t) && btf_vlen(t) == BTF_FUNC_EXTERN)
+			if (btf_is_func(t) && btf_vlen(t) == BTF_FUNC_EXTERN &&
+			    (isolation || strncmp(name, "bpf_kvm_isolation_", 18) != 0))
 				check(btf__find_by_name_kind(where, name, BTF_KIND_FUNC) > 0,
 				      "%s: the kernel has %s", names[object], name);
 		}
 		btf__free(ours);
 	}
-	check(structs >= 8, "%u structures were compared", structs);
+	check(structs >= (isolation ? 11 : 8), "%u structures were compared", structs);
 	btf__free(kvm);
 	btf__free(kernel);
 }
@@ -369,6 +380,43 @@ static void test_engine_settled(struct control_bpf *c, __u64 id)
 	      vm.info.engine == KVM_VMI_ENGINE_SOFTWARE && !vm.info.table_bytes, "as it was");
 }
 
+/*
+ * Address-space isolation: all of it, or, where the kernel is built without it, or the VM is
+ * not isolated, a refusal for each call.
+ */
+static void test_isolation(struct control_bpf *c, __u64 id)
+{
+	struct merlon_ctl_isolation_host host = { .room = { 0 } };
+	struct merlon_ctl_isolation_stats stats = { .vm = id };
+	struct merlon_ctl_isolation_place place = { .vm = id };
+	struct merlon_ctl_isolation_kick kick = { .vm = id };
+	int r = run(c->progs.ctl_isolation_host, &host, sizeof(host));
+	int wanted = r;
+
+	if (!check(r == 0 || r == -ENOSYS, "the kernel says whether it isolates (%d)", r))
+		return;
+	if (r == 0)
+		wanted = host.host.on ? 0 : -EOPNOTSUPP;
+	check(run(c->progs.ctl_isolation_stats, &stats, sizeof(stats)) == wanted,
+	      "counters of a VM: %d", wanted);
+	check(run(c->progs.ctl_isolation_place, &place, sizeof(place)) == (wanted ?: -ENOENT),
+	      "of a VM that has not run there is no place");
+	kick.reasons = KVM_ISOLATION_KICK_ALWAYS;
+	check(run(c->progs.ctl_isolation_kick, &kick, sizeof(kick)) == wanted,
+	      "siblings are kicked: %d", wanted);
+	check(wanted || (run(c->progs.ctl_isolation_stats, &stats, sizeof(stats)) == 0 &&
+			 stats.stats.kick == KVM_ISOLATION_KICK_ALWAYS), "which it tells");
+	kick.reasons = KVM_ISOLATION_KICK_ALWAYS + 1;
+	check(run(c->progs.ctl_isolation_kick, &kick, sizeof(kick)) ==
+	      (r == -ENOSYS ? -ENOSYS : -EINVAL), "for no reason that does not exist");
+	stats.vm = id + 1;
+	check(run(c->progs.ctl_isolation_stats, &stats, sizeof(stats)) ==
+	      (r == -ENOSYS ? -ENOSYS : -ESRCH), "a VM of another id has no counters");
+	if (r == 0)
+		check(run(c->progs.ctl_isolation_host, &host, 8) == -EINVAL,
+		      "a context that is too short is refused");
+}
+
 static void test_control(void)
 {
 	struct control_bpf *c = control_bpf__open_and_load();
@@ -401,6 +449,7 @@ static void test_control(void)
 	test_batches(c, id);
 	test_rules(c, id);
 	test_engine_settled(c, id);
+	test_isolation(c, id);
 
 	read.vm = id;
 	read.length = 16;
@@ -431,6 +480,7 @@ static void test_privilege(void)
 	struct merlon_ctl_caps caps = { .room = { 0 } };
 	struct merlon_ctl_vm vm = { .vm = 0 };
 	struct merlon_ctl_admission admission = { .mode = KVM_VMI_ADMIT_CLOSED };
+	struct merlon_ctl_isolation_host host = { .room = { 0 } };
 	int fd = new_vm(), status = -1;
 	__u64 id = 0;
 	pid_t pid;
@@ -452,6 +502,8 @@ static void test_privilege(void)
 		bad |= run(c->progs.ctl_set_admission, &admission, sizeof(admission)) != -EPERM ?
 		       4 : 0;
 		bad |= set_engine(c, id, KVM_VMI_ENGINE_SOFTWARE) != -ESRCH ? 8 : 0;
+		status = run(c->progs.ctl_isolation_host, &host, sizeof(host));
+		bad |= status != -EPERM && status != -ENOSYS ? 16 : 0;
 		_exit(bad);
 	}
 	waitpid(pid, &status, 0);
