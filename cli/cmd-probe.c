@@ -4,6 +4,7 @@
 
 #include "bus.h"
 #include "format.h"
+#include "isolation.h"
 #include "verb.h"
 
 static void print_words(struct json_object *o, const char *key)
@@ -73,6 +74,7 @@ static void print_report(struct json_object *report, struct json_object *kernel,
 	print_words(kernel, "kinds");
 	if (patched)
 		say("%-12s %s\n", "admission", json_get_string(kernel, "admission", "?"));
+	say_isolation_host(report, "isolation", 12);
 	print_missing(json_get_array(report, "missing"));
 }
 

@@ -29,6 +29,7 @@ _merlon_rules()
 _merlon()
 {
 	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]}
+	# Of isolation, "vm" is status or kick, and "rule" the VM.
 	local merlon=${COMP_WORDS[0]} verb='' vm='' rule='' words='' i
 
 	# "--name=x" arrives as three words.
@@ -86,7 +87,12 @@ _merlon()
 		elif [[ -z $vm ]]; then
 			case $verb in
 			status | protect | pin | unprotect | mode | learn | watch | clear | engine) words=$(_merlon_vms "$merlon") ;;
+			isolation) words='status kick' ;;
 			esac
+		elif [[ $verb == isolation && -z $rule ]]; then
+			words=$(_merlon_vms "$merlon")
+		elif [[ $verb == isolation ]]; then
+			[[ $vm == kick ]] && words='never always'
 		elif [[ $verb == unprotect || ($verb == mode && -z $rule) ]]; then
 			words=$(_merlon_rules "$merlon" "$vm")
 		elif [[ $verb == mode ]]; then

@@ -8,6 +8,7 @@
 
 #include "engine.h"
 #include "inventory.h"
+#include "isolation.h"
 #include "log.h"
 #include "manager.h"
 #include "pinning.h"
@@ -21,6 +22,8 @@
 /* Events wait while the bus has more messages than this to write: 4 MiB or so. */
 #define BUS_QUEUE_MAX 4096
 #define PAUSE_USEC 10000ULL
+/* How often counters of isolation are looked at, where there is any. */
+#define ISOLATION_USEC 1000000ULL
 /* Records taken in one turn of the loop, so that the bus and timers have theirs. */
 #define DRAIN_MAX 256
 
@@ -234,6 +237,18 @@ static int on_lost_timer(sd_event_source *source, uint64_t usec, void *userdata)
 	return 0;
 }
 
+/* KVM's parameter is read when it is loaded, so elsewhere there is seldom a reason to ask. */
+static int on_isolation_timer(sd_event_source *source, uint64_t usec, void *userdata)
+{
+	struct manager *m = userdata;
+	bool on = m->kernel && isolation_look(m);
+
+	(void)usec;
+	(void)sd_event_source_set_time_relative(source, on ? ISOLATION_USEC : TICK_USEC);
+	(void)sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
+	return 0;
+}
+
 static int on_sweep(sd_event_source *source, void *userdata)
 {
 	struct manager *m = userdata;
@@ -376,6 +391,8 @@ static int add_timers(struct manager *m)
 	if (r >= 0)
 		r = add_timer(m, &m->pause_timer, PAUSE_USEC, on_pause_end, false);
 	if (r >= 0)
+		r = add_timer(m, &m->isolation_timer, ISOLATION_USEC, on_isolation_timer, true);
+	if (r >= 0)
 		r = sd_event_add_defer(m->event, &m->sweep, on_sweep, m);
 	if (r >= 0)
 		r = sd_event_source_set_priority(m->sweep, PRIORITY_SWEEP);
@@ -468,6 +485,7 @@ struct manager *manager_free(struct manager *m)
 	sd_event_source_disable_unref(m->tick);
 	sd_event_source_disable_unref(m->lost_timer);
 	sd_event_source_disable_unref(m->pause_timer);
+	sd_event_source_disable_unref(m->isolation_timer);
 	sd_event_source_disable_unref(m->sweep);
 	drop_kernel(m);
 	vm_table_done(&m->vms);

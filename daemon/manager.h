@@ -40,7 +40,8 @@ struct manager_options {
  * @control_lost: lost records of the control ring that were made up for
  * @lost_recently: events were lost since the last tick
  * @tick: every half minute; @lost_timer: a second after events came; @pause_timer:
- *	while the bus has more to write than it should; @sweep: frees VMs that ended
+ *	while the bus has more to write than it should; @isolation_timer: each second
+ *	where KVM isolates; @sweep: frees VMs that ended
  */
 struct manager {
 	struct manager_options options;
@@ -60,6 +61,7 @@ struct manager {
 	sd_event_source *tick;
 	sd_event_source *lost_timer;
 	sd_event_source *pause_timer;
+	sd_event_source *isolation_timer;
 	sd_event_source *sweep;
 	sd_bus_slot *manager_slot;
 	sd_bus_slot *vm_slot;

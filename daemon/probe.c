@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* What this host can enforce, in words. */
 #include "engine.h"
+#include "isolation.h"
 #include "probe.h"
 #include "util/json.h"
 #include "api/version.h"
@@ -136,6 +137,8 @@ int probe_report(const struct manager *m, char **ret)
 		r = json_add_string(o, "engine-default", merlon_engine_name(m->settings.engine));
 	if (r >= 0)
 		r = add_kernel(o, m);
+	if (r >= 0)
+		r = isolation_host_to_json(o, m);
 	if (r >= 0)
 		r = add_missing(o, m);
 	return r < 0 ? r : json_text(o, JSON_ONE_LINE, ret);

@@ -6,6 +6,7 @@
 #include "bus-fault.h"
 #include "engine.h"
 #include "inventory.h"
+#include "isolation.h"
 #include "learn.h"
 #include "manager-bus.h"
 #include "mode.h"
@@ -233,6 +234,27 @@ static int method_set_engine(sd_bus_message *call, void *userdata, sd_bus_error 
 	return answer(call, userdata, AUTH_MANAGE, MERLON_WHAT_MAX, set_engine, reterr);
 }
 
+static int isolation(const struct vm_call *call, char **ret, sd_bus_error *reterr)
+{
+	return isolation_describe(call->manager, call->vm, ret, reterr);
+}
+
+static int method_isolation(sd_bus_message *call, void *userdata, sd_bus_error *reterr)
+{
+	return answer(call, userdata, AUTH_LIST, 0, isolation, reterr);
+}
+
+static int set_isolation_kick(const struct vm_call *call, char **ret, sd_bus_error *reterr)
+{
+	return isolation_choose_kick(call->manager, call->vm, call->text[0], call->dry_run, ret,
+				     reterr);
+}
+
+static int method_set_isolation_kick(sd_bus_message *call, void *userdata, sd_bus_error *reterr)
+{
+	return answer(call, userdata, AUTH_MANAGE, MERLON_WHAT_MAX, set_isolation_kick, reterr);
+}
+
 static int set_mode(const struct vm_call *call, char **ret, sd_bus_error *reterr)
 {
 	return mode_set(call->manager, call->vm, call->text[0], call->text[1], call->dry_run, ret,
@@ -285,6 +307,12 @@ static const sd_bus_vtable vm_vtable[] = {
 				 method_export_rule, SD_BUS_VTABLE_UNPRIVILEGED),
 	SD_BUS_METHOD_WITH_NAMES("ListRules", NULL,, "s", SD_BUS_PARAM(rules),
 				 method_list_rules, SD_BUS_VTABLE_UNPRIVILEGED),
+	SD_BUS_METHOD_WITH_NAMES("Isolation", NULL,, "s", SD_BUS_PARAM(isolation),
+				 method_isolation, SD_BUS_VTABLE_UNPRIVILEGED),
+	SD_BUS_METHOD_WITH_NAMES("SetIsolationKick", "sb",
+				 SD_BUS_PARAM(kick) SD_BUS_PARAM(dry_run),
+				 "s", SD_BUS_PARAM(report),
+				 method_set_isolation_kick, SD_BUS_VTABLE_UNPRIVILEGED),
 	SD_BUS_VTABLE_END
 };
 

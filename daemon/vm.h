@@ -10,6 +10,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include <linux/kvm_isolation.h>
+
 #include "identify.h"
 #include "rule.h"
 
@@ -50,6 +52,20 @@ struct vm_unpinned {
 };
 
 /**
+ * struct vm_isolation - what was told of a VM's windows
+ * @told: &kvm_isolation_stats.left when watchers were last told; @told_at: when that was
+ * @logged_at: when the log was; @unlogged: windows that it has not been told of
+ *
+ * Times are nanoseconds of CLOCK_BOOTTIME, 0 for never.
+ */
+struct vm_isolation {
+	uint64_t told[KVM_ISOLATION_MAX_REASONS];
+	uint64_t told_at;
+	uint64_t logged_at;
+	uint64_t unlogged;
+};
+
+/**
  * struct vm - a VM
  * @info: as the kernel last told
  * @identity: what its process says, all "" until it has been read
@@ -58,6 +74,7 @@ struct vm_unpinned {
  * @retired: the rules dropped last, NULL if none was; @n_retired: dropped ever
  * @unpinned: one for each CPU that has left pinned bits clear; @unpinned_logged: all such
  *	bits that were logged since the last reset
+ * @isolation: what was told of its windows
  * @next_rule: the next rule's id; ids are not used twice, for events that are
  *	still on their way carry them
  * @last_seq: number of the last violation that was reported
@@ -80,6 +97,7 @@ struct vm {
 	struct vm_unpinned *unpinned;
 	size_t n_unpinned;
 	uint64_t unpinned_logged[MERLON_REGISTER_MAX];
+	struct vm_isolation isolation;
 	uint32_t next_rule;
 	uint64_t last_seq;
 	uint64_t missed;

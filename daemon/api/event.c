@@ -18,6 +18,7 @@ static const struct field fields_CREATED[] = { MERLON_EVENT_FIELDS_CREATED(F) };
 static const struct field fields_RESET[] = { MERLON_EVENT_FIELDS_RESET(F) };
 static const struct field fields_RULE[] = { MERLON_EVENT_FIELDS_RULE(F) };
 static const struct field fields_UNPINNED[] = { MERLON_EVENT_FIELDS_UNPINNED(F) };
+static const struct field fields_ISOLATION[] = { MERLON_EVENT_FIELDS_ISOLATION(F) };
 static const struct field fields_LOST[] = { MERLON_EVENT_FIELDS_LOST(F) };
 /* ISO C has no empty arrays; the count of this one is 0. */
 static const struct field fields_NONE[1];
@@ -71,6 +72,9 @@ static bool is_left_out(const struct event *event, size_t offset)
 		return !event->clear_cr4;
 	case offsetof(struct event, clear_efer):
 		return !event->clear_efer;
+	case offsetof(struct event, ip):
+	case offsetof(struct event, address):
+		return !event->ip;
 	default:
 		return false;
 	}
@@ -175,6 +179,18 @@ static void print_unpinned(FILE *f, struct json_object *o)
 	print_words(f, o, "rules", ", rules");
 }
 
+/* "windows left 12 times: fault, most by 0xff... touching 0xff..." */
+static void print_isolation(FILE *f, struct json_object *o)
+{
+	uint64_t count = json_get_u64(o, "count", 0);
+	const char *ip = json_get_string(o, "ip", NULL);
+
+	fprintf(f, "%" PRIu64 " window%s left:", count, count == 1 ? "" : "s");
+	print_words(f, o, "reasons", "");
+	if (ip)
+		fprintf(f, ", most by ip %s at %s", ip, json_get_string(o, "address", "?"));
+}
+
 /* "deny: write of 8 bytes at gpa 0x...": what a person wants to read first. */
 static void print_violation(FILE *f, struct json_object *o)
 {
@@ -234,6 +250,9 @@ int event_line(const char *json, char **ret)
 	} else if (merlon_event_from_name(kind) == MERLON_EVENT_UNPINNED) {
 		fputc(' ', f);
 		print_unpinned(f, o);
+	} else if (merlon_event_from_name(kind) == MERLON_EVENT_ISOLATION_LEFT) {
+		fputc(' ', f);
+		print_isolation(f, o);
 	} else {
 		json_object_object_foreach(o, key, value)
 			if (!is_common(key))

@@ -32,6 +32,9 @@ struct event {
 	const char *clear_cr4;
 	const char *clear_efer;
 	const char *rules;
+	const char *reasons;
+	uint64_t ip;		/* 0: of no fault; then this and the next are left out */
+	uint64_t address;
 	uint64_t old_value;
 	uint64_t new_value;
 	uint64_t gpa;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* The tables of names.h as functions. */
 #include <assert.h>
+#include <linux/kvm_isolation.h>
 #include <linux/kvm_vmi.h>
 
 #include "api/names.h"
@@ -151,6 +152,15 @@ static_assert(KVM_VMI_RIGHT_EXEC_KERNEL == 1U << 1 && KVM_VMI_RIGHT_EXEC_USER ==
 static const char *const on_resets[] = { MERLON_ON_RESETS(X) };
 static const char *const admissions[] = { MERLON_ADMISSIONS(X) };
 static const char *const engines[] = { MERLON_ENGINES(X) };
+static const char *const isolation_exits[] = { MERLON_ISOLATION_EXITS(X) };
+#undef X
+
+#define X(number, word, unexpected) [number] = word,
+static const char *const isolation_reasons[] = { MERLON_ISOLATION_REASONS(X) };
+#undef X
+
+#define X(number, word, unexpected) | (unexpected ? 1U << (number) : 0)
+static const unsigned int isolation_unexpected = 0 MERLON_ISOLATION_REASONS(X);
 #undef X
 
 static const struct {
@@ -222,6 +232,21 @@ const char *merlon_admission_name(unsigned int admission)
 const char *merlon_engine_name(unsigned int engine)
 {
 	return word_of(engines, ARRAY_SIZE(engines), engine);
+}
+
+const char *merlon_isolation_reason_name(unsigned int reason)
+{
+	return word_of(isolation_reasons, ARRAY_SIZE(isolation_reasons), reason);
+}
+
+const char *merlon_isolation_exit_name(unsigned int exit)
+{
+	return word_of(isolation_exits, ARRAY_SIZE(isolation_exits), exit);
+}
+
+bool merlon_isolation_is_unexpected(unsigned int reason)
+{
+	return reason < KVM_ISOLATION_NR_REASONS && isolation_unexpected & 1U << reason;
 }
 
 const char *merlon_register_name(enum merlon_register reg)

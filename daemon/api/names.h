@@ -8,6 +8,7 @@
 #ifndef MERLON_NAMES_H
 #define MERLON_NAMES_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #define MERLON_BUS_NAME		"org.merlon1"
@@ -155,6 +156,12 @@ enum merlon_type {
 	F(clear_efer, "efer", WORDS, "pinned bits that are clear; left out where there is none") \
 	F(rules, "rules", WORDS, "names of the rules that pin them, #3 for one without a name")
 
+#define MERLON_EVENT_FIELDS_ISOLATION(F)					\
+	F(reasons, "reasons", WORDS, "why windows were left, as in status")	\
+	F(count, "count", U64, "windows that were so left since the last such event") \
+	F(ip, "ip", HEX, "instruction of the host's kernel that did most of the touching so far") \
+	F(address, "address", HEX, "page of the host's kernel that it touched")
+
 #define MERLON_EVENT_FIELDS_LOST(F)						\
 	F(count, "count", U64, "events that were dropped before this one")
 
@@ -184,6 +191,8 @@ enum merlon_type {
 	  "a rule was dropped")							\
 	X(UNPINNED, "unpinned", "1ad737121da842efbe2de2f0a86f30e1", UNPINNED,	\
 	  "a virtual CPU runs and has pinned bits clear")			\
+	X(ISOLATION_LEFT, "isolation-left", "428fc56197314ac0a7464de8b43f5c80", ISOLATION, \
+	  "windows of isolation were left for a reason that is not expected")	\
 	X(LOST, "lost", "95180133fdec4af5a23ce436ee5db432", LOST,		\
 	  "events were lost")
 
@@ -304,6 +313,48 @@ enum merlon_register {
 #define MERLON_VM_ENGINE_SETTLED	"engine-settled"
 #define MERLON_VM_ENGINE_BYTES		"engine-bytes"
 
+/*
+ * Address-space isolation.  Why windows end: X(number in <linux/kvm_isolation.h>, "word",
+ * whether that is unexpected where nobody debugs the host's kernel).
+ */
+#define MERLON_ISOLATION_REASONS(X)						\
+	X(KVM_ISOLATION_END, "end", false)					\
+	X(KVM_ISOLATION_FAULT, "fault", true)					\
+	X(KVM_ISOLATION_DEBUG, "debug", true)					\
+	X(KVM_ISOLATION_BREAKPOINT, "breakpoint", true)				\
+	X(KVM_ISOLATION_BUG, "bug", true)					\
+	X(KVM_ISOLATION_PROTECTION, "protection", true)				\
+	X(KVM_ISOLATION_DOUBLE_FAULT, "double-fault", true)			\
+	X(KVM_ISOLATION_TIMER, "timer", false)					\
+	X(KVM_ISOLATION_WAKE, "wake", false)
+
+/* What guests are left for: X(number, "word"). */
+#define MERLON_ISOLATION_EXITS(X)						\
+	X(KVM_ISOLATION_EXIT_OTHER, "other")					\
+	X(KVM_ISOLATION_EXIT_INTERRUPT, "interrupt")				\
+	X(KVM_ISOLATION_EXIT_HLT, "hlt")					\
+	X(KVM_ISOLATION_EXIT_NESTED, "nested")					\
+	X(KVM_ISOLATION_EXIT_MEMORY, "memory")					\
+	X(KVM_ISOLATION_EXIT_IO, "io")						\
+	X(KVM_ISOLATION_EXIT_WINDOW, "window")					\
+	X(KVM_ISOLATION_EXIT_TIMER, "timer")					\
+	X(KVM_ISOLATION_EXIT_CPUID, "cpuid")					\
+	X(KVM_ISOLATION_EXIT_RDMSR, "rdmsr")					\
+	X(KVM_ISOLATION_EXIT_WRMSR, "wrmsr")					\
+	X(KVM_ISOLATION_EXIT_CR_READ, "cr-read")				\
+	X(KVM_ISOLATION_EXIT_PAUSE, "pause")
+
+/* What a host is in Probe(). */
+#define MERLON_ISOLATION_ON		"on"
+#define MERLON_ISOLATION_OFF		"off"		/* by KVM's parameter */
+#define MERLON_ISOLATION_REFUSED	"refused"	/* by KVM, for a reason */
+#define MERLON_ISOLATION_ABSENT		"absent"	/* not in this kernel */
+
+/* When siblings leave their guests; for some reasons only is for programs, not to be set. */
+#define MERLON_KICK_NEVER		"never"
+#define MERLON_KICK_ALWAYS		"always"
+#define MERLON_KICK_SOME		"some"
+
 /* States of a VM in ListVms(). */
 #define MERLON_STATE_RUNNING		"running"
 #define MERLON_STATE_PENDING		"pending"	/* waits for admission */
@@ -359,6 +410,12 @@ const char *merlon_on_reset_name(unsigned int on_reset);
 const char *merlon_execute_name(unsigned int rights);
 const char *merlon_admission_name(unsigned int admission);
 const char *merlon_engine_name(unsigned int engine);
+/* Of <linux/kvm_isolation.h>. */
+const char *merlon_isolation_reason_name(unsigned int reason);
+const char *merlon_isolation_exit_name(unsigned int exit);
+
+/* Is a window seldom to be left for this reason?  Those without a word are not judged. */
+bool merlon_isolation_is_unexpected(unsigned int reason);
 
 /* "cr0" and so on; never NULL. */
 const char *merlon_register_name(enum merlon_register reg);

@@ -73,6 +73,10 @@ ok $? "of memory also exit and learn"
 ok $? "which pin does not take"
 offered engine vm ha | grep -qx hardware
 ok $? "completion offers engines"
+offered isolation ki | grep -qx kick && offered isolation kick vm al | grep -qx always
+ok $? "completion offers what isolation takes"
+[ -z "$(offered isolation status vm al)" ]
+ok $? "of which status takes a VM only"
 
 for page in docs/merlon.1 docs/merlond.8; do
 	if command -v groff >/dev/null; then

@@ -64,7 +64,8 @@ static void call(sd_bus *bus, const char *path, const char *interface, const cha
 	_cleanup_error_ sd_bus_error error = SD_BUS_ERROR_NULL;
 	/* Who may look may not change, one day: it is asked for what the method does. */
 	const char *what = streq(method, "Protect") || streq(method, "Unprotect") ||
-			   streq(method, "SetEngine") || streq(method, "ClearAll") ?
+			   streq(method, "SetEngine") || streq(method, "ClearAll") ||
+			   streq(method, "SetIsolationKick") ?
 			   "Only root may change" : "Only root may learn";
 	va_list ap;
 	int r;
@@ -103,6 +104,9 @@ static void call_everything(sd_bus *bus)
 	call(bus, path, vm, "SetEngine", "sb", "software", 0);
 	call(bus, path, vm, "SetEngine", "sb", "software", 1);
 	call(bus, path, vm, "ListRules", "");
+	call(bus, path, vm, "Isolation", "");
+	call(bus, path, vm, "SetIsolationKick", "sb", "always", 0);
+	call(bus, path, vm, "SetIsolationKick", "sb", "always", 1);
 }
 
 static void refused(sd_bus *bus, const char *path, const char *interface, const char *method)
@@ -234,7 +238,8 @@ static void with_merlon(void)
 	static const char *const verbs[][6] = {
 		{ "probe" }, { "list" }, { "status" }, { "status", "#17" }, { "clear" },
 		{ "unprotect", "#17", "idt" }, { "watch", "--count=1" }, { "watch", "#17" },
-		{ "engine", "#17" }, { "engine", "#17", "software" }, { "pin", "#17", "--cr0=wp" },
+		{ "isolation", "status" }, { "isolation", "status", "#17" },
+		{ "isolation", "kick", "#17", "always" }, { "engine", "#17" }, { "engine", "#17", "software" }, { "pin", "#17", "--cr0=wp" },
 		{ "protect", "#17", "--name=x", "--gpa=0x9000", "--length=4K", "--write=deny" },
 	};
 	struct run r;
@@ -258,6 +263,8 @@ int main(int argc, char **argv)
 	harness_init(argc, argv);
 	harness_start("");
 	vm_add(17, 0, "web-1", NULL);
+	fake("isolation on");
+	fake("isolated 17");
 	if (pipe(results) < 0 || pipe(go) < 0)
 		return 1;
 	pid = fork();
@@ -307,5 +314,6 @@ int main(int argc, char **argv)
 	with_merlon();
 	ok(startswith(fake("rules 17"), "ok 1:"), "the rule is still there");
 	ok(startswith(fake("engine 17"), "ok auto "), "and nobody chose an engine");
+	ok(streq(fake("kick 17"), "ok 0"), "nor when siblings are kicked");
 	return harness_end();
 }

@@ -109,6 +109,32 @@ static void every_kind_is_json_and_a_line(_unused_ void **state)
 	}
 }
 
+static void isolation_left(_unused_ void **state)
+{
+	static const char json[] =
+		"{\"vm\":17,\"name\":\"web-1\",\"seq\":5,\"kind\":\"isolation-left\","
+		"\"time\":12345678901234,\"reasons\":[\"fault\",\"bug\"],\"count\":12,"
+		"\"ip\":\"0xffffffff81000010\",\"address\":\"0xffff888000001000\"}";
+	static const char without[] =
+		"{\"vm\":17,\"name\":\"web-1\",\"seq\":5,\"kind\":\"isolation-left\","
+		"\"time\":12345678901234,\"reasons\":[\"debug\"],\"count\":1}";
+	struct event e = violation;
+
+	e.kind = MERLON_EVENT_ISOLATION_LEFT;
+	e.reasons = "fault bug";
+	e.count = 12;
+	e.ip = 0xffffffff81000010;
+	e.address = 0xffff888000001000;
+	assert_json(&e, json);
+	assert_line(json, "[12345.678901] #17 web-1 isolation-left 12 windows left: fault bug, "
+			  "most by ip 0xffffffff81000010 at 0xffff888000001000");
+	e.reasons = "debug";
+	e.count = 1;
+	e.ip = 0;
+	assert_json(&e, without);
+	assert_line(without, "[12345.678901] #17 web-1 isolation-left 1 window left: debug");
+}
+
 static void unpinned(_unused_ void **state)
 {
 	static const char json[] =
@@ -199,4 +225,5 @@ static void lines_of_other_daemons(_unused_ void **state)
 
 UNIT_MAIN(T(violation_json), T(tag_is_there_if_known), T(unknown_gva_is_left_out), T(other_kinds_have_their_members_only),
 	  T(every_kind_is_json_and_a_line), T(violation_line), T(register_json),
-	  T(register_without_words), T(register_line), T(unpinned), T(lines_of_other_daemons))
+	  T(register_without_words), T(register_line), T(unpinned), T(isolation_left),
+	  T(lines_of_other_daemons))

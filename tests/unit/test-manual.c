@@ -68,6 +68,7 @@ static void events(_unused_ void **state)
 	assert_non_null(strstr(page, "(" meaning ")"));
 	MERLON_EVENT_FIELDS_CREATED(F)
 	MERLON_EVENT_FIELDS_RESET(F)
+	MERLON_EVENT_FIELDS_ISOLATION(F)
 	MERLON_EVENT_FIELDS_LOST(F)
 #undef F
 }
@@ -81,6 +82,21 @@ static void engines(_unused_ void **state)
 	assert_non_null(strstr(page, MERLON_VM_ENGINE_WANTED));
 	assert_non_null(strstr(page, MERLON_VM_ENGINE_SETTLED));
 	assert_non_null(strstr(page, MERLON_VM_ENGINE_BYTES));
+}
+
+static void isolation(_unused_ void **state)
+{
+	read_page("docs/merlon.1");
+#define X(number, word, unexpected) \
+	assert_true(strstr(page, "\n.B " word "\n") || strstr(page, "\n.BR " word " ,\n"));
+	MERLON_ISOLATION_REASONS(X)
+#undef X
+	assert_non_null(strstr(page, ".BR " MERLON_ISOLATION_ON " ,\n"));
+	assert_non_null(strstr(page, ".B " MERLON_ISOLATION_OFF "\n"));
+	assert_non_null(strstr(page, ".B " MERLON_ISOLATION_REFUSED "\n"));
+	assert_non_null(strstr(page, ".B " MERLON_ISOLATION_ABSENT "\n"));
+	assert_non_null(strstr(page, ".B " MERLON_KICK_NEVER "\n"));
+	assert_non_null(strstr(page, ".BR " MERLON_KICK_ALWAYS " ,\n"));
 }
 
 static void registers(_unused_ void **state)
@@ -123,4 +139,5 @@ static void places(_unused_ void **state)
 	free(TAKE_PTR(page));
 }
 
-UNIT_MAIN(T(exit_codes), T(events), T(engines), T(registers), T(errors_and_reasons), T(places))
+UNIT_MAIN(T(exit_codes), T(events), T(engines), T(isolation), T(registers),
+	  T(errors_and_reasons), T(places))

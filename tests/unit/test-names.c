@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* api/names.c: the tables are complete, distinct and agree with the kernel's numbers. */
+#include <linux/kvm_isolation.h>
 #include <linux/kvm_vmi.h>
 
 #include "api/names.h"
@@ -125,7 +126,34 @@ static void registers(_unused_ void **state)
 	assert_true(bit == 1 << 20);
 }
 
+static void isolation(_unused_ void **state)
+{
+	for (unsigned int i = 0; i < KVM_ISOLATION_NR_REASONS; i++) {
+		assert_string_not_equal(merlon_isolation_reason_name(i), "?");
+		for (unsigned int j = 0; j < i; j++)
+			assert_string_not_equal(merlon_isolation_reason_name(i),
+						merlon_isolation_reason_name(j));
+	}
+	for (unsigned int i = 0; i < KVM_ISOLATION_NR_EXITS; i++) {
+		assert_string_not_equal(merlon_isolation_exit_name(i), "?");
+		for (unsigned int j = 0; j < i; j++)
+			assert_string_not_equal(merlon_isolation_exit_name(i),
+						merlon_isolation_exit_name(j));
+	}
+	assert_string_equal(merlon_isolation_reason_name(KVM_ISOLATION_NR_REASONS), "?");
+	assert_string_equal(merlon_isolation_exit_name(KVM_ISOLATION_NR_EXITS), "?");
+	assert_string_equal(merlon_isolation_exit_name(UINT32_MAX), "?");
+
+	assert_true(merlon_isolation_is_unexpected(KVM_ISOLATION_FAULT));
+	assert_true(merlon_isolation_is_unexpected(KVM_ISOLATION_DOUBLE_FAULT));
+	assert_false(merlon_isolation_is_unexpected(KVM_ISOLATION_END));
+	assert_false(merlon_isolation_is_unexpected(KVM_ISOLATION_TIMER));
+	assert_false(merlon_isolation_is_unexpected(KVM_ISOLATION_WAKE));
+	assert_false(merlon_isolation_is_unexpected(KVM_ISOLATION_NR_REASONS));
+	assert_false(merlon_isolation_is_unexpected(UINT32_MAX));
+}
+
 UNIT_MAIN(T(exit_codes_are_the_documented_ones), T(errors_have_codes_and_hints),
 	  T(message_ids_are_distinct), T(event_names_round_trip),
 	  T(degraded_hints_ignore_details), T(every_number_has_a_word),
-	  T(registers))
+	  T(registers), T(isolation))
