@@ -180,7 +180,7 @@ const struct verb verb_isolation = {
 	.operands = "status [VM] | kick VM WHEN",
 	.min = 1,
 	.max = 3,
-	.help = "Show KVM's address-space isolation, or choose when to kick siblings",
+	.help = "Show or steer KVM's isolation",
 	.details = "status: whether this host isolates, or why not; for each VM the windows\n"
 		   "entered, the share of exits that were settled in them, why they were left, and\n"
 		   "which mappings were missing most. Run by root it names addresses of the\n"

@@ -94,7 +94,7 @@ static void say_counts(struct json_object *isolation, const char *key)
 	say("\n");
 }
 
-/* "of 1200 exits 97.5% settled inside": rounded down, so that 100% is all of them. */
+/* "; of 1200 exits, 97.5% settled inside": rounded down, so that 100% is all of them. */
 static void say_share(struct json_object *isolation)
 {
 	uint64_t settled = json_get_u64(isolation, "settled", 0);
@@ -105,7 +105,7 @@ static void say_share(struct json_object *isolation)
 		return;
 	/* No product that could overflow. */
 	permille = all > UINT64_MAX / 1000 ? settled / (all / 1000) : settled * 1000 / all;
-	say(", of %" PRIu64 " exits %" PRIu64 ".%" PRIu64 "%% settled inside", all, permille / 10,
+	say("; of %" PRIu64 " exits, %" PRIu64 ".%" PRIu64 "%% settled inside", all, permille / 10,
 	    permille % 10);
 }
 
@@ -161,7 +161,8 @@ void say_isolation(struct json_object *isolation, const char *title)
 		say("%s: not isolated\n", title);
 		return;
 	}
-	say("%s: %" PRIu64 " windows", title, json_get_u64(isolation, "windows", 0));
+	/* A name may be long; what follows is not. */
+	say("%s:\n  %-9s %" PRIu64, title, "windows", json_get_u64(isolation, "windows", 0));
 	say_share(isolation);
 	say("\n");
 	say_counts(isolation, "left");

@@ -57,7 +57,8 @@ static int host_word(struct json_object *o, const struct manager *m)
 
 	if (m->kernel)
 		r = m->kernel->ops->isolation_host(m->kernel, &host);
-	why = why_not(r, &host, buffer);
+	/* What else is missing says more of such a host. */
+	why = m->kernel ? why_not(r, &host, buffer) : "this kernel does not protect guests";
 	if (r < 0)
 		state = MERLON_ISOLATION_ABSENT;
 	else if (!host.on)

@@ -80,7 +80,7 @@ static void counters(void)
 {
 	fake("isolated 17");
 	run_merlon(&r, "isolation", "status", "web-1", NULL);
-	ran(&r, 0, "web-1 (#17): 0 windows\n", "a VM that has not run has no share");
+	ran(&r, 0, "web-1 (#17):\n  windows   0\n", "a VM that has not run has no share");
 	fake("isolated 17 windows 1200");
 	fake("isolated 17 left 0 1100");	/* end */
 	fake("isolated 17 left 7 100");		/* timer */
@@ -94,7 +94,7 @@ static void counters(void)
 	fake("isolated 17 kicks 3");
 	fake("isolated 17 waits 4");
 	run_merlon(&r, "isolation", "status", "web-1", NULL);
-	ran(&r, 0, "web-1 (#17): 1200 windows, of 1000 exits 97.5% settled inside\n"
+	ran(&r, 0, "web-1 (#17):\n  windows   1200; of 1000 exits, 97.5% settled inside\n"
 		   "  left      end 1100, timer 100\n"
 		   "  inside    cpuid 970, wrmsr 5\n"
 		   "  outside   interrupt 5000, hlt 7000, io 25\n"
@@ -109,7 +109,7 @@ static void counters(void)
 	ran(&r, 0, "\"settled\":975,\"settled-of\":1000,\"kick\":\"never\","
 		   "\"left\":{\"end\":1100,\"timer\":100,\"12\":6},", "what a newer kernel has is a number");
 	run_merlon(&r, "isolation", "status", NULL);
-	ok(strstr(r.out, "web-1 (#17): 1200") && strstr(r.out, "other (#18): not isolated\n"),
+	ok(strstr(r.out, "web-1 (#17):\n  windows   1200;") && strstr(r.out, "other (#18): not isolated\n"),
 	   "status of all VMs") || (note("%s", r.out), true);
 }
 

@@ -197,7 +197,8 @@ static void no_support(void)
 {
 	static const char *const verbs[][6] = {
 		{ "list" }, { "watch" }, { "clear" }, { "unprotect", "#17", "x" },
-		{ "engine", "#17", "software" },
+		{ "engine", "#17", "software" }, { "isolation", "status" },
+		{ "isolation", "kick", "#17", "never" },
 		{ "protect", "#17", "--name=x", "--gpa=0x1000", "--length=4K", "--write=deny" },
 	};
 	char path[128];
@@ -210,6 +211,8 @@ static void no_support(void)
 	ran(&r, 6, "cannot protect guests", "probe without support is 6");
 	ok(strstr(r.out, "missing") && strstr(r.out, "this kernel has no hooks"),
 	   "and says what is missing") || (note("%s", r.out), true);
+	ok(strstr(r.out, "isolation    absent: this kernel does not protect guests\n"),
+	   "isolation, too") || (note("%s", r.out), true);
 	for (size_t i = 0; i < ARRAY_SIZE(verbs); i++) {
 		const char *const *v = verbs[i];
 
