@@ -329,6 +329,16 @@ char *harness_log(void)
 	return text;
 }
 
+unsigned int harness_logged(const char *text)
+{
+	_cleanup_free_ char *log = harness_log();
+	unsigned int n = 0;
+
+	for (const char *p = log; p && (p = strstr(p, text)); p++)
+		n++;
+	return n;
+}
+
 pid_t vmm_start(uid_t uid, const char *name, const char *uuid)
 {
 	char number[16], byte;

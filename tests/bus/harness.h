@@ -48,6 +48,9 @@ const char *harness_address(void);
 /* What merlond has logged so far; to be freed with free(). */
 char *harness_log(void);
 
+/* How often merlond has logged @text. */
+unsigned int harness_logged(const char *text);
+
 /* Prints the plan; the exit status of main(). */
 int harness_end(void);
 

@@ -16,16 +16,6 @@ static bool find_line(int fd, const char *text, int seconds)
 	return false;
 }
 
-static unsigned int logged(const char *text)
-{
-	_cleanup_free_ char *log = harness_log();
-	unsigned int n = 0;
-
-	for (const char *p = log; p && (p = strstr(p, text)); p++)
-		n++;
-	return n;
-}
-
 /* An address of this kernel and its name; false if they are not for us. */
 static bool any_symbol(unsigned long long *address, char name[static 128])
 {
@@ -240,9 +230,9 @@ static void events(void)
 	   strstr(line, "1020 windows left: debug bug") && !strstr(line, "most by"),
 	   "many are one event") || (note("%s", line), true);
 	ok(!find_line(fd, "isolation-left", 7), "and told once");
-	ok(logged("VM #21: 4 windows of isolation left for: fault") == 1, "the log has the first");
-	ok(logged("VM #21: ") - logged("VM #21: pid") == 1, "and no more in this minute");
-	ok(logged("VM #17: 6 windows") == 0, "what merlond has no word for it does not judge");
+	ok(harness_logged("VM #21: 4 windows of isolation left for: fault") == 1, "the log has the first");
+	ok(harness_logged("VM #21: ") - harness_logged("VM #21: pid") == 1, "and no more in this minute");
+	ok(harness_logged("VM #17: 6 windows") == 0, "what merlond has no word for it does not judge");
 
 	fake("gone 21");
 	ok(wait_exit(pid, 20) == 0 && wait_exit(json_pid, 20) == 0, "the VM ends");

@@ -372,24 +372,13 @@ static unsigned int rule_id(void)
 	return id;
 }
 
-/* How often merlond has logged this. */
-static unsigned int logged(const char *text)
-{
-	_cleanup_free_ char *log = harness_log();
-	unsigned int n = 0;
-
-	for (const char *p = log; p && (p = strstr(p, text)); p++)
-		n++;
-	return n;
-}
-
 /* Where the kernel refuses: said once, in status as long as it is so. */
 static void not_set_again(unsigned int id)
 {
 	static const char failed[] = "does not pin what it is to, and cannot be set again",
 			  done[] = "did not pin what it is to; it has been set again",
 			  unknown[] = "what rule", known[] = "is known again";
-	unsigned int before = logged(done);
+	unsigned int before = harness_logged(done);
 
 	fake("unpin 17 %u", id);
 	fake("fail set_pin 12 3");
@@ -402,16 +391,16 @@ static void not_set_again(unsigned int id)
 	run_merlon(&r, "status", "web-1", "--json", NULL);
 	ran(&r, 3, "\"pin\":{},\"not-pinned\":{\"cr0\":[\"wp\"],\"cr4\":[\"smap\",\"lass\"]},",
 	    "so does its JSON");
-	ok(logged(failed) == 1, "three failures are logged once: %u", logged(failed));
+	ok(harness_logged(failed) == 1, "three failures are logged once: %u", harness_logged(failed));
 	fake("fail set_pin 95 1");
 	run_merlon(&r, "status", "web-1", NULL);
 	run_merlon(&r, "status", "web-1", NULL);
-	ok(logged(failed) == 2, "another failure is, too: %u", logged(failed));
+	ok(harness_logged(failed) == 2, "another failure is, too: %u", harness_logged(failed));
 	ok(strstr(r.out, "  cpu  pin cr0 wp, cr4 smap lass -> deny"), "it is tried again") ||
 		(note("%s", r.out), true);
 	run_merlon(&r, "status", "web-1", NULL);
 	ran(&r, 0, "  cpu  pin cr0 wp, cr4 smap lass -> deny", "until all is well");
-	ok(!strstr(r.out, "not pinned") && logged(done) == before + 1, "which is said, too") ||
+	ok(!strstr(r.out, "not pinned") && harness_logged(done) == before + 1, "which is said, too") ||
 		(note("%s", r.out), true);
 
 	fake("fail get_pin 12 2");
@@ -419,8 +408,8 @@ static void not_set_again(unsigned int id)
 	run_merlon(&r, "status", "web-1", NULL);
 	ran(&r, 0, "  cpu  pin cr0 wp, cr4 smap lass -> deny", "what is not known stays as it was");
 	run_merlon(&r, "status", "web-1", NULL);
-	ok(logged(unknown) == 2 && logged(known) == 1, "which is logged once, and its end: %u, %u",
-	   logged(unknown), logged(known));
+	ok(harness_logged(unknown) == 2 && harness_logged(known) == 1, "which is logged once, and its end: %u, %u",
+	   harness_logged(unknown), harness_logged(known));
 }
 
 static bool status_is(int fd, const char *text)

@@ -36,16 +36,6 @@ static pid_t start_watch(int *ret_fd, const char *option)
 	return pid;
 }
 
-static unsigned int logged(const char *text)
-{
-	_cleanup_free_ char *log = harness_log();
-	unsigned int n = 0;
-
-	for (const char *p = log; p && (p = strstr(p, text)); p++)
-		n++;
-	return n;
-}
-
 static bool status_has(const void *text)
 {
 	run_merlon(&r, "status", "web-1", NULL);
@@ -85,11 +75,11 @@ static void events(void)
 	ok(find_line(fd, "cpu 2 has clear cr4 smep, rules all"), "the next one comes, too") ||
 		(note("%s", line), true);
 
-	ok(logged("VM #17: cpu 1 runs and has pinned bits clear: cr0 wp, cr4 smep smap, efer nx "
+	ok(harness_logged("VM #17: cpu 1 runs and has pinned bits clear: cr0 wp, cr4 smep smap, efer nx "
 		  "(rules all some)") == 1, "the log has it");
-	ok(logged("cpu 0 runs and has pinned bits clear: cr4 umip (rules some)") == 1,
+	ok(harness_logged("cpu 0 runs and has pinned bits clear: cr4 umip (rules some)") == 1,
 	   "and what is new later");
-	ok(logged("cpu 2 runs") == 0, "but the same bit of another CPU only in events");
+	ok(harness_logged("cpu 2 runs") == 0, "but the same bit of another CPU only in events");
 	kill(pid, SIGINT);
 	kill(json_pid, SIGINT);
 	wait_exit(pid, 20);
@@ -133,7 +123,7 @@ static void status(void)
 
 static void forgotten(void)
 {
-	unsigned int before = logged("cpu 0 runs");
+	unsigned int before = harness_logged("cpu 0 runs");
 
 	run_merlon(&r, "unprotect", "web-1", "some", NULL);
 	ok(status_has("  all  pin") && !strstr(r.out, "left clear"),
@@ -141,14 +131,14 @@ static void forgotten(void)
 	fake("unpinned 17 0 0 " SMEP " 0");
 	ok(eventually(status_will_have, "left clear on cpu 0: cr4 smep"), "those that somebody pins are") ||
 		(note("%s", r.out), true);
-	ok(logged("cpu 0 runs") == before, "and not logged again");
+	ok(harness_logged("cpu 0 runs") == before, "and not logged again");
 	fake("reset 17");
 	ok(eventually(status_lacks, "left clear"), "a reset forgets them") ||
 		(note("%s", r.out), true);
 	fake("unpinned 17 0 0 " SMEP " 0");
 	ok(eventually(status_will_have, "left clear on cpu 0: cr4 smep"), "after which they come again") ||
 		(note("%s", r.out), true);
-	ok(logged("cpu 0 runs") == before + 1, "in the log, too");
+	ok(harness_logged("cpu 0 runs") == before + 1, "in the log, too");
 }
 
 static bool flood_status_has(void *text)
@@ -169,7 +159,7 @@ static void floods(void)
 	fake("unpinned 20 0 " WP " 0 0 n=60000");
 	ok(eventually(flood_status_has, "events lost"), "of a flood some are, and counted") ||
 		(note("%s", r.out), true);
-	ok(logged("VM #20: cpu 0 runs") == 1, "the log has one");
+	ok(harness_logged("VM #20: cpu 0 runs") == 1, "the log has one");
 }
 
 int main(int argc, char **argv)
