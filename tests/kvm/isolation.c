@@ -20,91 +20,13 @@
 #include "isolation_calls.h"
 #include "isolation_test.skel.h"
 #include "lib/vmi.h"
+#include "lib/window.h"
 #include "suites.h"
 
 #define PARAMETER	"/sys/module/kvm/parameters/isolation"
 #define TRACING		"/sys/kernel/tracing"
 #define ROUNDS		200
 #define FOREVER		(1UL << 40)
-
-static void file_of(struct vm *vm, const char *name, char *path, size_t size)
-{
-	snprintf(path, size, "/sys/kernel/debug/kvm/%d-%d/%s", getpid(), vm->fd, name);
-}
-
-/* All of the file "isolation". */
-static const char *report(struct vm *vm)
-{
-	static char text[16384];
-	char path[128];
-	size_t n;
-	FILE *f;
-
-	file_of(vm, "isolation", path, sizeof(path));
-	f = fopen(path, "re");
-	require(f, "%s: %m", path);
-	n = fread(text, 1, sizeof(text) - 1, f);
-	text[n] = 0;
-	fclose(f);
-	return text;
-}
-
-/* A number of it. */
-static uint64_t count(struct vm *vm, const char *name)
-{
-	const char *line = report(vm);
-	size_t length = strlen(name);
-
-	while (line && (strncmp(line, name, length) || line[length] != ' ')) {
-		line = strchr(line, '\n');
-		if (line)
-			line++;
-	}
-	require(line, "no %s in the report", name);
-	return strtoull(line + length, NULL, 10);
-}
-
-/* Say where faults come from. */
-static void note_places(struct vm *vm)
-{
-	const char *line = report(vm);
-
-	for (; line && *line; line = strchr(line, '\n') ? strchr(line, '\n') + 1 : NULL)
-		if (!strncmp(line, "place ", 6))
-			tap_note("%.*s", (int)strcspn(line, "\n"), line);
-}
-
-static int ask(struct vm *vm, const char *what)
-{
-	char path[128];
-	int fd, r = 0;
-
-	file_of(vm, "isolation_probe", path, sizeof(path));
-	fd = open(path, O_WRONLY | O_CLOEXEC);
-	require(fd >= 0, "%s: %m", path);
-	if (write(fd, what, strlen(what)) < 0)
-		r = errno;
-	close(fd);
-	return r;
-}
-
-static const char *answer(struct vm *vm)
-{
-	static char text[32];
-	char path[128];
-	ssize_t n;
-	int fd;
-
-	file_of(vm, "isolation_probe", path, sizeof(path));
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	require(fd >= 0, "%s: %m", path);
-	n = read(fd, text, sizeof(text) - 1);
-	require(n > 0, "%s: %m", path);
-	text[n] = 0;
-	text[strcspn(text, "\n")] = 0;
-	close(fd);
-	return text;
-}
 
 static void set_file(const char *path, const char *value)
 {
@@ -142,13 +64,13 @@ static void test_windows(uintptr_t arg)
 	uint64_t before;
 
 	(void)arg;
-	expect_eq(count(vm, "windows"), 0);
+	expect_eq(window_count(vm, "windows"), 0);
 	work(vm->vcpu[0], 1);
-	before = count(vm, "windows");
+	before = window_count(vm, "windows");
 	expect(before >= 5, "%llu windows", (unsigned long long)before);
 	work(vm->vcpu[0], 1);
-	expect(count(vm, "windows") >= before + 5, "no new windows");
-	expect_eq(count(vm, "refused"), 0);
+	expect(window_count(vm, "windows") >= before + 5, "no new windows");
+	expect_eq(window_count(vm, "refused"), 0);
 	vm_free(vm);
 }
 
@@ -160,14 +82,14 @@ static void test_size(uintptr_t arg)
 
 	(void)arg;
 	work(vm->vcpu[0], 1);
-	one = count(vm, "mapped-bytes");
+	one = window_count(vm, "mapped-bytes");
 	work(vm->vcpu[0], 1);
-	expect_eq(count(vm, "mapped-bytes"), one);
+	expect_eq(window_count(vm, "mapped-bytes"), one);
 	work(vm->vcpu[1], 1);
-	two = count(vm, "mapped-bytes");
+	two = window_count(vm, "mapped-bytes");
 	tap_note("mapped %llu bytes for one vCPU, %llu for two, by %llu bytes of tables",
 		 (unsigned long long)one, (unsigned long long)two,
-		 (unsigned long long)count(vm, "table-bytes"));
+		 (unsigned long long)window_count(vm, "table-bytes"));
 	expect(one && one < 16 << 20, "%llu bytes", (unsigned long long)one);
 	expect(two > one, "the second vCPU needs nothing");
 	vm_free(vm);
@@ -181,13 +103,13 @@ static void test_no_faults(uintptr_t arg)
 
 	(void)arg;
 	work(vm->vcpu[0], 20);
-	before = count(vm, "faults");
+	before = window_count(vm, "faults");
 	work(vm->vcpu[0], ROUNDS);
-	if (!expect(count(vm, "faults") == before, "%llu faults of %llu windows",
-		    (unsigned long long)(count(vm, "faults") - before),
-		    (unsigned long long)count(vm, "windows")))
-		note_places(vm);
-	expect_eq(count(vm, "left-end"), count(vm, "windows"));
+	if (!expect(window_count(vm, "faults") == before, "%llu faults of %llu windows",
+		    (unsigned long long)(window_count(vm, "faults") - before),
+		    (unsigned long long)window_count(vm, "windows")))
+		window_note_places(vm);
+	expect_eq(window_count(vm, "left-end"), window_count(vm, "windows"));
 	vm_free(vm);
 }
 
@@ -248,8 +170,8 @@ static void test_served(uintptr_t arg)
 	work(v, 1);
 	for (i = 0; i < ARRAY_SIZE(serveds); i++) {
 		const struct served *s = &serveds[i];
-		uint64_t hits = count(vm, s->counter), misses = count(vm, s->counter_not);
-		uint64_t io = count(vm, "outside-io");
+		uint64_t hits = window_count(vm, s->counter), misses = window_count(vm, s->counter_not);
+		uint64_t io = window_count(vm, "outside-io");
 
 		if (s->amd && has_flag("vmx"))
 			continue;
@@ -258,20 +180,20 @@ static void test_served(uintptr_t arg)
 			expect(r.end == RUN_DONE && r.vector == (s->fails ? VECTOR_GP : GUEST_NO_FAULT),
 			       "row %u: %s", i, run_text(&r));
 		}
-		expect(count(vm, s->counter) == hits + 10, "row %u: %s %llu, was %llu", i, s->counter,
-		       (unsigned long long)count(vm, s->counter), (unsigned long long)hits);
-		expect(count(vm, s->counter_not) == misses, "row %u: %s %llu, was %llu", i,
-		       s->counter_not, (unsigned long long)count(vm, s->counter_not),
+		expect(window_count(vm, s->counter) == hits + 10, "row %u: %s %llu, was %llu", i, s->counter,
+		       (unsigned long long)window_count(vm, s->counter), (unsigned long long)hits);
+		expect(window_count(vm, s->counter_not) == misses, "row %u: %s %llu, was %llu", i,
+		       s->counter_not, (unsigned long long)window_count(vm, s->counter_not),
 		       (unsigned long long)misses);
-		expect_eq(count(vm, "outside-io"), io + 10);
+		expect_eq(window_count(vm, "outside-io"), io + 10);
 	}
 	r = vcpu_op(v, OP_CPUID, 1);
 	expect_eq((uint32_t)r.ret[0], vcpu_cpuid(v, 1, 0, CPUID_EAX));
 	r = vcpu_op(v, OP_RDMSR, MSR_APIC_BASE);
 	/* Enabled, x2APIC, of the boot CPU, where it always is. */
 	expect_eq(r.ret[0], 0xfee00d00);
-	if (!expect_eq(count(vm, "faults"), 0))
-		note_places(vm);
+	if (!expect_eq(window_count(vm, "faults"), 0))
+		window_note_places(vm);
 	vm_free(vm);
 }
 
@@ -292,8 +214,8 @@ static void test_apic(uintptr_t arg)
 		require(r.end == RUN_DONE, "%s", run_text(&r));
 		require_done(vcpu_op(v, OP_WRMSR, MSR_X2APIC_EOI));
 	}
-	if (!expect_eq(count(vm, "faults"), 0))
-		note_places(vm);
+	if (!expect_eq(window_count(vm, "faults"), 0))
+		window_note_places(vm);
 	vm_free(vm);
 }
 
@@ -326,13 +248,13 @@ static void test_probe(uintptr_t arg)
 	work(vm->vcpu[0], 2);
 	for (i = 0; i < ARRAY_SIZE(probes); i++) {
 		for (j = 0; j < 10; j++) {
-			faults = count(vm, "left-fault");
-			require_eq(ask(vm, probes[i].what), 0);
-			expect(!strcmp(answer(vm), "none"), "%s: %s", probes[i].what, answer(vm));
+			faults = window_count(vm, "left-fault");
+			require_eq(window_ask(vm, probes[i].what), 0);
+			expect(!strcmp(window_answer(vm), "none"), "%s: %s", probes[i].what, window_answer(vm));
 			work(vm->vcpu[0], 1);
-			expect(!strcmp(answer(vm), probes[i].answer), "%s: %s", probes[i].what,
-			       answer(vm));
-			expect_eq(count(vm, "left-fault") - faults,
+			expect(!strcmp(window_answer(vm), probes[i].answer), "%s: %s", probes[i].what,
+			       window_answer(vm));
+			expect_eq(window_count(vm, "left-fault") - faults,
 				  !strcmp(probes[i].answer, "outside"));
 		}
 	}
@@ -351,15 +273,16 @@ static void test_global(uintptr_t arg)
 
 	(void)arg;
 	work(vm->vcpu[0], 1);
-	require_eq(ask(vm, "secret prime no-flush"), 0);
+	require_eq(window_ask(vm, "secret prime no-flush"), 0);
 	work(vm->vcpu[0], 1);
-	expect(!strcmp(answer(vm), pti ? "outside" : "inside"), "%s, and PTI is %s", answer(vm),
+	expect(!strcmp(window_answer(vm), pti ? "outside" : "inside"), "%s, and PTI is %s",
+	       window_answer(vm),
 	       pti ? "on" : "off");
-	require_eq(ask(vm, "secret no-flush"), 0);
+	require_eq(window_ask(vm, "secret no-flush"), 0);
 	work(vm->vcpu[0], 1);
-	require_eq(ask(vm, "secret prime"), 0);
+	require_eq(window_ask(vm, "secret prime"), 0);
 	work(vm->vcpu[0], 1);
-	expect(!strcmp(answer(vm), "outside"), "%s", answer(vm));
+	expect(!strcmp(window_answer(vm), "outside"), "%s", window_answer(vm));
 	vm_free(vm);
 }
 
@@ -368,13 +291,13 @@ static void test_bad_input(uintptr_t arg)
 	struct vm *vm = new_vm(1);
 
 	(void)arg;
-	expect_eq(ask(vm, "nothing"), EINVAL);
-	expect_eq(ask(vm, "secret twice"), EINVAL);
-	expect_eq(ask(vm, "drop"), EINVAL);
-	expect_eq(ask(vm, "drop everything"), EINVAL);
-	expect_eq(ask(vm, "other"), ENOENT);
+	expect_eq(window_ask(vm, "nothing"), EINVAL);
+	expect_eq(window_ask(vm, "secret twice"), EINVAL);
+	expect_eq(window_ask(vm, "drop"), EINVAL);
+	expect_eq(window_ask(vm, "drop everything"), EINVAL);
+	expect_eq(window_ask(vm, "other"), ENOENT);
 	work(vm->vcpu[0], 1);
-	expect_eq(count(vm, "faults"), 0);
+	expect_eq(window_count(vm, "faults"), 0);
 	vm_free(vm);
 }
 
@@ -387,21 +310,21 @@ static void test_missing(uintptr_t arg)
 	uint64_t windows, left;
 
 	work(vm->vcpu[0], 1);
-	expect_eq(count(vm, "faults"), 0);
+	expect_eq(window_count(vm, "faults"), 0);
 	snprintf(line, sizeof(line), "drop %s", object);
-	require_eq(ask(vm, line), 0);
-	windows = count(vm, "windows");
+	require_eq(window_ask(vm, line), 0);
+	windows = window_count(vm, "windows");
 	work(vm->vcpu[0], ROUNDS);
-	windows = count(vm, "windows") - windows;
-	left = count(vm, "left-fault");
+	windows = window_count(vm, "windows") - windows;
+	left = window_count(vm, "left-fault");
 	expect(windows >= ROUNDS * 5, "%llu windows", (unsigned long long)windows);
 	expect(left >= ROUNDS, "%llu leaves", (unsigned long long)left);
 	expect(left <= windows, "%llu leaves of %llu windows", (unsigned long long)left,
 	       (unsigned long long)windows);
-	expect(count(vm, "faults") >= left, "fewer faults than leaves");
-	expect(strstr(report(vm), "\nplace "), "no place");
-	expect_eq(count(vm, "no-place"), 0);
-	note_places(vm);
+	expect(window_count(vm, "faults") >= left, "fewer faults than leaves");
+	expect(strstr(window_report(vm), "\nplace "), "no place");
+	expect_eq(window_count(vm, "no-place"), 0);
+	window_note_places(vm);
 	vm_free(vm);
 }
 
@@ -415,12 +338,13 @@ static void test_vital(uintptr_t arg)
 
 	work(vm->vcpu[0], 1);
 	snprintf(line, sizeof(line), "drop %s", object);
-	require_eq(ask(vm, line), 0);
-	windows = count(vm, "windows");
+	require_eq(window_ask(vm, line), 0);
+	windows = window_count(vm, "windows");
 	work(vm->vcpu[0], 10);
-	expect_eq(count(vm, "windows"), windows);
-	expect(count(vm, "refused") >= 40, "%llu refused", (unsigned long long)count(vm, "refused"));
-	expect_eq(count(vm, "faults"), 0);
+	expect_eq(window_count(vm, "windows"), windows);
+	expect(window_count(vm, "refused") >= 40, "%llu refused",
+	       (unsigned long long)window_count(vm, "refused"));
+	expect_eq(window_count(vm, "faults"), 0);
 	vm_free(vm);
 }
 
@@ -447,9 +371,9 @@ static void test_threads(uintptr_t arg)
 		for (j = 0; j < 2; j++)
 			pthread_join(thread[j], NULL);
 	}
-	if (!expect_eq(count(vm, "faults"), 0))
-		note_places(vm);
-	expect_eq(count(vm, "refused"), 0);
+	if (!expect_eq(window_count(vm, "faults"), 0))
+		window_note_places(vm);
+	expect_eq(window_count(vm, "refused"), 0);
 	vm_free(vm);
 }
 
@@ -464,10 +388,10 @@ static void test_lifecycle(uintptr_t arg)
 		work(vm->vcpu[i % 2], 1);
 		if (i % 3)
 			work(other->vcpu[0], 1);
-		expect_eq(count(vm, "faults"), 0);
+		expect_eq(window_count(vm, "faults"), 0);
 		vm_free(vm);
 		work(other->vcpu[0], 1);
-		expect_eq(count(other, "faults"), 0);
+		expect_eq(window_count(other, "faults"), 0);
 		vm_free(other);
 	}
 }
@@ -493,8 +417,8 @@ static void test_together(uintptr_t arg)
 	vm->vcpu[0]->cpu->stop = 1;
 	r = vcpu_join(vm->vcpu[0]);
 	expect(r.end == RUN_DONE, "%s", run_text(&r));
-	if (!expect_eq(count(vm, "faults"), 0))
-		note_places(vm);
+	if (!expect_eq(window_count(vm, "faults"), 0))
+		window_note_places(vm);
 	vm_free(vm);
 }
 
@@ -538,15 +462,15 @@ static void test_kick(uintptr_t on)
 	spinner->cpu->stop = 1;
 	r = vcpu_join(spinner);
 	expect(r.end == RUN_DONE, "%s", run_text(&r));
-	kicks = count(vm, "kicks");
+	kicks = window_count(vm, "kicks");
 	tap_note("%llu kicks, %llu and %llu waits", (unsigned long long)kicks,
-		 (unsigned long long)count(vm, "waits"), (unsigned long long)count(load, "waits"));
+		 (unsigned long long)window_count(vm, "waits"), (unsigned long long)window_count(load, "waits"));
 	if (on && has_sibling() && host_cpus() > 1)
-		expect(kicks > 0, "no kicks of %llu windows", (unsigned long long)count(vm, "windows"));
+		expect(kicks > 0, "no kicks of %llu windows", (unsigned long long)window_count(vm, "windows"));
 	else
 		expect_eq(kicks, 0);
-	expect_eq(count(load, "kicks"), 0);
-	expect_eq(count(vm, "faults") + count(load, "faults"), 0);
+	expect_eq(window_count(load, "kicks"), 0);
+	expect_eq(window_count(vm, "faults") + window_count(load, "faults"), 0);
 	vm_free(vm);
 	vm_free(load);
 }
@@ -569,17 +493,17 @@ static void test_kick_each_other(uintptr_t faulty)
 	other = new_vm(2);
 	if (faulty) {
 		work(vm->vcpu[0], 1);
-		require_eq(ask(vm, "drop vm"), 0);
-		require_eq(ask(vm, "drop task"), 0);
+		require_eq(window_ask(vm, "drop vm"), 0);
+		require_eq(window_ask(vm, "drop task"), 0);
 	}
 	for (i = 0; i < 4; i++)
 		require(!pthread_create(&thread[i], NULL, work_long,
 					(i & 1 ? vm : other)->vcpu[i / 2]), "no thread");
 	for (i = 0; i < 4; i++)
 		pthread_join(thread[i], NULL);
-	tap_note("%llu kicks, %llu waits", (unsigned long long)count(vm, "kicks"),
-		 (unsigned long long)count(vm, "waits"));
-	expect_eq(count(other, "faults"), 0);
+	tap_note("%llu kicks, %llu waits", (unsigned long long)window_count(vm, "kicks"),
+		 (unsigned long long)window_count(vm, "waits"));
+	expect_eq(window_count(other, "faults"), 0);
 	vm_free(vm);
 	vm_free(other);
 }
@@ -611,21 +535,21 @@ static void test_exceptions(uintptr_t arg)
 		const struct exception *e = &exceptions[i];
 
 		for (j = 0; j < 10; j++) {
-			uint64_t before = count(vm, e->counter);
+			uint64_t before = window_count(vm, e->counter);
 
-			require_eq(ask(vm, e->what), 0);
+			require_eq(window_ask(vm, e->what), 0);
 			work(vm->vcpu[0], 1);
-			expect(!strcmp(answer(vm), e->answer), "%s: %s", e->what, answer(vm));
-			expect(count(vm, e->counter) == before + 1, "%s: %s %llu, was %llu",
-			       e->what, e->counter, (unsigned long long)count(vm, e->counter),
+			expect(!strcmp(window_answer(vm), e->answer), "%s: %s", e->what, window_answer(vm));
+			expect(window_count(vm, e->counter) == before + 1, "%s: %s %llu, was %llu",
+			       e->what, e->counter, (unsigned long long)window_count(vm, e->counter),
 			       (unsigned long long)before);
 		}
 	}
 	/* Of these only what went without a stack is a fault. */
-	expect_eq(count(vm, "faults"), 10);
+	expect_eq(window_count(vm, "faults"), 10);
 	/* And then it goes on as ever. */
 	work(vm->vcpu[0], 10);
-	expect_eq(count(vm, "faults"), 10);
+	expect_eq(window_count(vm, "faults"), 10);
 	vm_free(vm);
 }
 
@@ -648,7 +572,7 @@ static void test_storm(uintptr_t arg)
 	(void)arg;
 	if (host_cpus() < 2) {
 		/* From another CPU, and there is none. */
-		require_eq(ask(vm, "storm"), 0);
+		require_eq(window_ask(vm, "storm"), 0);
 		vm_free(vm);
 		return;
 	}
@@ -657,16 +581,16 @@ static void test_storm(uintptr_t arg)
 	vcpu_spawn(vm->vcpu[0], OP_TOGGLE_CR0, 1UL << 3, FOREVER);
 	run_on(0);
 	require(vcpu_wait_progress(vm->vcpu[0], 10), "the vCPU does not run");
-	require_eq(ask(vm, "storm"), 0);
+	require_eq(window_ask(vm, "storm"), 0);
 	vm->vcpu[0]->cpu->stop = 1;
 	r = vcpu_join(vm->vcpu[0]);
 	expect(r.end == RUN_DONE, "%s", run_text(&r));
-	tap_note("%llu windows, %llu interrupted by NMIs", (unsigned long long)count(vm, "windows"),
-		 (unsigned long long)count(vm, "pauses"));
+	tap_note("%llu windows, %llu interrupted by NMIs", (unsigned long long)window_count(vm, "windows"),
+		 (unsigned long long)window_count(vm, "pauses"));
 	/* How many depends on how long one takes: those that wait are one. */
-	expect(count(vm, "pauses") >= 10, "%llu", (unsigned long long)count(vm, "pauses"));
-	if (!expect_eq(count(vm, "faults"), 0))
-		note_places(vm);
+	expect(window_count(vm, "pauses") >= 10, "%llu", (unsigned long long)window_count(vm, "pauses"));
+	if (!expect_eq(window_count(vm, "faults"), 0))
+		window_note_places(vm);
 	vm_free(vm);
 }
 
@@ -707,16 +631,16 @@ static void test_calls(uintptr_t arg)
 
 	work(vm->vcpu[0], 5);
 	require_eq(call(object->progs.isolation_stats, &stats, sizeof(stats)), 0);
-	expect_eq(stats.stats.windows, count(vm, "windows"));
-	expect_eq(stats.stats.left[KVM_ISOLATION_END], count(vm, "left-end"));
+	expect_eq(stats.stats.windows, window_count(vm, "windows"));
+	expect_eq(stats.stats.left[KVM_ISOLATION_END], window_count(vm, "left-end"));
 	expect_eq(stats.stats.inside[KVM_ISOLATION_EXIT_CPUID], 5);
-	expect_eq(stats.stats.outside[KVM_ISOLATION_EXIT_IO], count(vm, "outside-io"));
-	expect_eq(stats.stats.mapped_bytes, count(vm, "mapped-bytes"));
+	expect_eq(stats.stats.outside[KVM_ISOLATION_EXIT_IO], window_count(vm, "outside-io"));
+	expect_eq(stats.stats.mapped_bytes, window_count(vm, "mapped-bytes"));
 	expect_eq(stats.stats.faults, 0);
 	expect_eq(stats.stats.kick, 0);
 
 	expect_eq(call(object->progs.isolation_place, &place, sizeof(place)), -ENOENT);
-	require_eq(ask(vm, "secret"), 0);
+	require_eq(window_ask(vm, "secret"), 0);
 	work(vm->vcpu[0], 1);
 	require_eq(call(object->progs.isolation_place, &place, sizeof(place)), 0);
 	expect_eq(place.place.count, 1);
@@ -752,11 +676,11 @@ static void test_told(uintptr_t arg)
 	work(vm->vcpu[0], 1);
 	link = bpf_map__attach_struct_ops(object->maps.isolation_owner);
 	require(link, "cannot attach: %m");
-	windows = count(vm, "windows");
+	windows = window_count(vm, "windows");
 	work(vm->vcpu[0], 10);
-	expect_eq(object->bss->told, count(vm, "windows") - windows);
+	expect_eq(object->bss->told, window_count(vm, "windows") - windows);
 	expect_eq(object->bss->told_faults, 0);
-	require_eq(ask(vm, "secret"), 0);
+	require_eq(window_ask(vm, "secret"), 0);
 	work(vm->vcpu[0], 1);
 	expect_eq(object->bss->told_faults, 1);
 	expect(object->bss->told_ip && object->bss->told_address, "no place was told");
@@ -809,7 +733,7 @@ static void test_refused(uintptr_t arg)
 	tap_note("refused: %s", host.host.refused);
 	vm = new_vm(1);
 	work(vm->vcpu[0], 1);
-	file_of(vm, "isolation", path, sizeof(path));
+	window_file(vm, "isolation", path, sizeof(path));
 	expect(access(path, F_OK) && errno == ENOENT, "%s is there", path);
 	stats.vm = vmi_vm(vm);
 	expect_eq(call(object->progs.isolation_stats, &stats, sizeof(stats)), -EOPNOTSUPP);
@@ -833,7 +757,7 @@ static void test_traced(uintptr_t arg)
 	set_file(TRACING "/events/kvm/kvm_isolation_exit/enable", "1");
 	set_file(TRACING "/events/kvm/kvm_isolation_fault/enable", "1");
 	set_file("/sys/module/kvm/parameters/isolation_fault_stack", "1");
-	require_eq(ask(vm, "secret"), 0);
+	require_eq(window_ask(vm, "secret"), 0);
 	work(vm->vcpu[0], 1);
 	fd = open(TRACING "/trace", O_RDONLY | O_CLOEXEC);
 	require(fd >= 0, "no trace: %m");
@@ -866,7 +790,8 @@ static void test_kprobe(uintptr_t arg)
 	set_file(TRACING "/events/kprobes/isolation_test/enable", "1");
 	work(vm->vcpu[0], ROUNDS);
 	set_file(TRACING "/events/kprobes/isolation_test/enable", "0");
-	expect(count(vm, "left-breakpoint") + count(vm, "left-fault") >= ROUNDS, "%s", report(vm));
+	expect(window_count(vm, "left-breakpoint") + window_count(vm, "left-fault") >= ROUNDS, "%s",
+	       window_report(vm));
 	vm_free(vm);
 }
 
@@ -880,7 +805,8 @@ static void test_tracepoints(uintptr_t arg)
 	set_file(TRACING "/events/kvm/enable", "1");
 	work(vm->vcpu[0], ROUNDS);
 	set_file(TRACING "/events/kvm/enable", "0");
-	expect_eq(count(vm, "windows"), count(vm, "left-fault") + count(vm, "left-end"));
+	expect_eq(window_count(vm, "windows"),
+		  window_count(vm, "left-fault") + window_count(vm, "left-end"));
 	vm_free(vm);
 }
 

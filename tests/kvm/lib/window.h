@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* A VM's windows of isolation, as debugfs tells of them. */
+#ifndef KVM_TEST_WINDOW_H
+#define KVM_TEST_WINDOW_H
+
+#include "vm.h"
+
+/** window_file - the path of a file of the VM */
+void window_file(struct vm *vm, const char *name, char *path, size_t size);
+
+/** window_report - all of the file "isolation"; until the next call */
+const char *window_report(struct vm *vm);
+
+/** window_count - a number of it, by its name */
+uint64_t window_count(struct vm *vm, const char *name);
+
+/** window_note_places - say where faults come from */
+void window_note_places(struct vm *vm);
+
+/** window_ask - write to "isolation_probe"; 0 or an errno */
+int window_ask(struct vm *vm, const char *what);
+
+/** window_answer - what the next window found out; until the next call */
+const char *window_answer(struct vm *vm);
+
+#endif /* KVM_TEST_WINDOW_H */
