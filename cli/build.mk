@@ -22,6 +22,8 @@ install:: $(BUILD)/merlon
 		$(DESTDIR)$(PREFIX)/share/bash-completion/completions/merlon
 	$(Q)install -D -m 644 docs/merlon.1 $(DESTDIR)$(PREFIX)/share/man/man1/merlon.1
 	$(Q)install -D -m 644 docs/merlond.8 $(DESTDIR)$(PREFIX)/share/man/man8/merlond.8
+	$(Q)install -D -m 644 docs/merlon-stream.7 \
+		$(DESTDIR)$(PREFIX)/share/man/man7/merlon-stream.7
 	$(Q)install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/doc/merlon/examples docs/examples/*.json
 
 -include $(CLI_OBJ:.o=.d)

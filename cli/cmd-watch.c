@@ -1,11 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * merlon watch: events as they happen.  They are unicast to us after Watch(); when
- * merlond leaves the bus (an upgrade, a crash) we wait for it and ask again.
+ * merlon watch: events as they happen.  They are unicast to us after Watch(), or for
+ * programs (--json) come by the stream of Subscribe(); when merlond leaves the bus (an
+ * upgrade, a crash) we wait for it and ask again.
  */
 #include <inttypes.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <systemd/sd-event.h>
@@ -26,6 +30,8 @@ static const struct option_row options[] = {
 struct watch {
 	sd_bus *bus;
 	sd_event *event;
+	sd_event_source *stream;
+	bool greeted;		/* the stream's first packet was there */
 	char *filter;
 	char *owner;		/* merlond's unique name */
 	uint64_t vm;		/* 0: all of them */
@@ -38,7 +44,7 @@ static int stop(struct watch *w, enum merlon_exit e)
 	return sd_event_exit(w->event, e);
 }
 
-static enum merlon_exit subscribe(struct watch *w)
+static enum merlon_exit ask_for_signals(struct watch *w)
 {
 	_cleanup_message_ sd_bus_message *reply = NULL;
 	enum merlon_exit e;
@@ -105,6 +111,15 @@ static enum merlon_exit print_event(const char *json)
 	return e;
 }
 
+/* What to do after an event was there: 1 if it was the last one. */
+static bool is_last(struct watch *w, uint64_t vm, const char *kind)
+{
+	if (w->left && --w->left == 0)
+		return true;
+	/* Ids are never reused: nothing more will come of this VM. */
+	return w->vm && w->vm == vm && merlon_event_from_name(kind) == MERLON_EVENT_VM_DESTROYED;
+}
+
 static int on_event(sd_bus_message *m, void *userdata, _unused_ sd_bus_error *reterr)
 {
 	struct watch *w = userdata;
@@ -119,12 +134,94 @@ static int on_event(sd_bus_message *m, void *userdata, _unused_ sd_bus_error *re
 	e = print_event(json);
 	if (e != MERLON_EXIT_OK)
 		return stop(w, e);
-	if (w->left && --w->left == 0)
-		return stop(w, MERLON_EXIT_OK);
-	/* Ids are never reused: nothing more will come of this VM. */
-	if (w->vm && w->vm == vm && merlon_event_from_name(kind) == MERLON_EVENT_VM_DESTROYED)
-		return stop(w, MERLON_EXIT_OK);
-	return 0;
+	return is_last(w, vm, kind) ? stop(w, MERLON_EXIT_OK) : 0;
+}
+
+static void end_stream(struct watch *w)
+{
+	w->stream = sd_event_source_disable_unref(w->stream);
+	w->greeted = false;
+}
+
+static int on_packet(_unused_ sd_event_source *s, int fd, _unused_ uint32_t revents,
+		     void *userdata)
+{
+	static char text[MERLON_TEXT_MAX];
+	_cleanup_json_ struct json_object *o = NULL;
+	struct watch *w = userdata;
+	enum merlon_exit e;
+	ssize_t n;
+
+	n = recv(fd, text, sizeof(text) - 1, MSG_DONTWAIT);
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return 0;
+	if (n <= 0) {
+		/* merlond is gone; when it is back, its name tells. */
+		end_stream(w);
+		return 0;
+	}
+	text[n] = '\0';
+	if (json_parse(text, (size_t)n, &o) < 0)
+		return stop(w, bus_bad_reply("Subscribe"));
+	if (!w->greeted) {
+		w->greeted = true;
+		if (!streq(json_get_string(o, "stream", ""), MERLON_STREAM_NAME) ||
+		    json_get_u64(o, "version", 0) != MERLON_STREAM_VERSION)
+			return stop(w, bus_bad_reply("Subscribe"));
+		return 0;
+	}
+	e = print_event(text);
+	if (e != MERLON_EXIT_OK)
+		return stop(w, e);
+	return is_last(w, json_get_u64(o, "vm", 0), json_get_string(o, "kind", "")) ?
+		       stop(w, MERLON_EXIT_OK) : 0;
+}
+
+static enum merlon_exit open_stream(struct watch *w, sd_bus_message *reply)
+{
+	_cleanup_close_ int own = -EBADF;
+	int fd, r;
+
+	if (sd_bus_message_read(reply, "h", &fd) < 0)
+		return bus_bad_reply("Subscribe");
+	/* The reply's goes with the reply. */
+	own = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+	end_stream(w);
+	r = own < 0 ? -errno : sd_event_add_io(w->event, &w->stream, own, EPOLLIN, on_packet, w);
+	if (r >= 0)
+		r = sd_event_source_set_io_fd_own(w->stream, true);
+	if (r < 0) {
+		fail("cannot wait for events: %s", strerror(-r));
+		return MERLON_EXIT_FAILED;
+	}
+	(void)TAKE_FD(own);
+	return MERLON_EXIT_OK;
+}
+
+static enum merlon_exit ask_for_stream(struct watch *w)
+{
+	_cleanup_error_ sd_bus_error error = SD_BUS_ERROR_NULL;
+	_cleanup_message_ sd_bus_message *reply = NULL;
+	enum merlon_exit e;
+
+	e = bus_call(w->bus, MERLON_PATH, MERLON_IFACE_MANAGER, "Subscribe", &error, &reply, "s",
+		     w->filter);
+	if (e == MERLON_EXIT_OK)
+		return open_stream(w, reply);
+	/* Where files cannot be passed (a bus over a network), or merlond is an older one. */
+	if (sd_bus_error_has_name(&error, SD_BUS_ERROR_UNKNOWN_METHOD) ||
+	    sd_bus_error_has_name(&error, SD_BUS_ERROR_NOT_SUPPORTED)) {
+		if (!arg_quiet)
+			fail("no stream of events to be had here (%s); taking signals instead",
+			     error.message ?: error.name);
+		return ask_for_signals(w);
+	}
+	return bus_report(&error);
+}
+
+static enum merlon_exit subscribe(struct watch *w)
+{
+	return arg_json ? ask_for_stream(w) : ask_for_signals(w);
 }
 
 static int on_owner_changed(sd_bus_message *m, void *userdata, _unused_ sd_bus_error *reterr)
@@ -264,6 +361,7 @@ static enum merlon_exit run(char **operands)
 	e = make_filter(&w, operands[0]);
 	if (e == MERLON_EXIT_OK)
 		e = loop(&w);
+	end_stream(&w);
 	free(w.filter);
 	free(w.owner);
 	return e;

@@ -35,6 +35,10 @@ void inventory_emit(struct manager *m, const struct vm *vm, struct event *event)
 	/* Others than violations have no number of their own: that of the last one. */
 	if (event->kind != MERLON_EVENT_VIOLATION)
 		event->seq = vm->last_seq;
+	r = stream_send(&m->streams, event);
+	if (r < 0)
+		log_warning_errno(r, "An event of VM #%llu did not reach a stream, ignoring: %m",
+				  id_of(vm));
 	if (!m->bus)
 		return;
 	r = watch_send(&m->watches, m->bus, event);

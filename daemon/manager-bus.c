@@ -205,6 +205,41 @@ static int method_unwatch(sd_bus_message *call, void *userdata, sd_bus_error *re
 	return sd_bus_reply_method_return(call, NULL);
 }
 
+static int method_subscribe(sd_bus_message *call, void *userdata, sd_bus_error *reterr)
+{
+	_cleanup_close_ int fd = -EBADF;
+	struct manager *m = userdata;
+	const char *text;
+	uint64_t vm = 0;
+	uid_t uid;
+	int r;
+
+	r = auth_check(call, AUTH_LIST, &uid, reterr);
+	if (r <= 0)
+		return r < 0 ? r : 1;
+	r = bus_read_text(call, FILTER_MAX, &text, reterr);
+	if (r >= 0)
+		r = bus_need_kernel(m, reterr);
+	if (r >= 0)
+		r = read_filter(m, text, &vm, reterr);
+	if (r < 0)
+		return r;
+	r = stream_open(&m->streams, m->event, m->bus, sd_bus_message_get_sender(call), uid, vm,
+			&fd);
+	if (r == -EDQUOT)
+		return bus_fault(reterr, MERLON_E_LIMITS_EXCEEDED,
+				 "This user has %u streams already", STREAM_MAX_UID);
+	if (r == -ENFILE)
+		return bus_fault(reterr, MERLON_E_LIMITS_EXCEEDED,
+				 "There are %u streams already", STREAM_MAX);
+	if (r == -EMFILE)
+		return bus_fault(reterr, MERLON_E_LIMITS_EXCEEDED,
+				 "merlond has as many files open as it may");
+	if (r < 0)
+		return r;
+	return sd_bus_reply_method_return(call, "h", fd);
+}
+
 static int append_cleared(struct json_object *array, const struct vm *vm,
 			  struct json_object *take_names)
 {
@@ -347,6 +382,8 @@ static const sd_bus_vtable manager_vtable[] = {
 	SD_BUS_METHOD_WITH_NAMES("Watch", "s", SD_BUS_PARAM(filter), NULL,,
 				 method_watch, SD_BUS_VTABLE_UNPRIVILEGED),
 	SD_BUS_METHOD("Unwatch", NULL, NULL, method_unwatch, SD_BUS_VTABLE_UNPRIVILEGED),
+	SD_BUS_METHOD_WITH_NAMES("Subscribe", "s", SD_BUS_PARAM(filter), "h", SD_BUS_PARAM(stream),
+				 method_subscribe, SD_BUS_VTABLE_UNPRIVILEGED),
 	SD_BUS_METHOD_WITH_NAMES("ClearAll", "b", SD_BUS_PARAM(dry_run), "s", SD_BUS_PARAM(report),
 				 method_clear_all, SD_BUS_VTABLE_UNPRIVILEGED),
 	SD_BUS_SIGNAL_WITH_NAMES("Event", "ttss", SD_BUS_PARAM(vm) SD_BUS_PARAM(seq)

@@ -188,9 +188,10 @@ static int on_control(sd_event_source *source, int fd, uint32_t revents, void *u
 static int on_events(sd_event_source *source, int fd, uint32_t revents, void *userdata)
 {
 	struct manager *m = userdata;
-	/* Each record may become a message to every watcher. */
-	unsigned int max = m->watches.n < BUS_QUEUE_MAX / DRAIN_MAX ? DRAIN_MAX :
-			   (unsigned int)(BUS_QUEUE_MAX / m->watches.n) + 1;
+	/* Each record may become a message to every watcher, a packet to every stream. */
+	size_t readers = m->watches.n + m->streams.n;
+	unsigned int max = readers < BUS_QUEUE_MAX / DRAIN_MAX ? DRAIN_MAX :
+			   (unsigned int)(BUS_QUEUE_MAX / readers) + 1;
 	uint64_t queued = 0;
 	int r;
 
@@ -482,6 +483,7 @@ struct manager *manager_free(struct manager *m)
 	sd_bus_slot_unref(m->manager_slot);
 	sd_bus_slot_unref(m->vm_slot);
 	watch_done(&m->watches);
+	stream_done(&m->streams);
 	sd_event_source_disable_unref(m->tick);
 	sd_event_source_disable_unref(m->lost_timer);
 	sd_event_source_disable_unref(m->pause_timer);

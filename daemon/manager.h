@@ -14,6 +14,7 @@
 
 #include "kernel.h"
 #include "settings.h"
+#include "stream.h"
 #include "vm.h"
 #include "watch.h"
 
@@ -53,6 +54,7 @@ struct manager {
 	struct settings settings;
 	struct vm_table vms;
 	struct watch_list watches;
+	struct stream_list streams;
 	unsigned int degraded;
 	uint64_t control_lost;
 	bool lost_recently;

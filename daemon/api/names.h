@@ -23,6 +23,10 @@
 
 #define MERLON_ENV_BUS		"MERLON_BUS_ADDRESS"	/* what --bus= says otherwise */
 
+/* What a stream calls itself in its first packet; the version grows when packets change. */
+#define MERLON_STREAM_NAME	"org.merlon1.events"
+#define MERLON_STREAM_VERSION	1
+
 #define MERLON_NAME_MAX		64			/* bytes: rules, policies, VMs as given */
 #define MERLON_TEXT_MAX		(1U << 20)		/* bytes of one JSON text on the bus */
 #define MERLON_WHAT_MAX		256			/* bytes that may name a VM, escaped form */

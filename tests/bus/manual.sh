@@ -78,7 +78,7 @@ ok $? "completion offers what isolation takes"
 [ -z "$(offered isolation status vm al)" ]
 ok $? "of which status takes a VM only"
 
-for page in docs/merlon.1 docs/merlond.8; do
+for page in docs/merlon.1 docs/merlond.8 docs/merlon-stream.7; do
 	if command -v groff >/dev/null; then
 		[ -z "$(groff -man -Tascii -ww "$page" 2>&1 >/dev/null)" ]
 		ok $? "$page is sound roff"

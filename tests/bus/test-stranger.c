@@ -93,6 +93,7 @@ static void call_everything(sd_bus *bus)
 	call(bus, MERLON_PATH, manager, "DescribeVm", "s", "web-1");
 	call(bus, MERLON_PATH, manager, "Probe", "");
 	call(bus, MERLON_PATH, manager, "Watch", "s", "{}");
+	call(bus, MERLON_PATH, manager, "Subscribe", "s", "{}");
 	call(bus, MERLON_PATH, manager, "Unwatch", "");
 	call(bus, MERLON_PATH, manager, "ClearAll", "b", 0);
 	call(bus, MERLON_PATH, manager, "ClearAll", "b", 1);
