@@ -2,6 +2,8 @@
 /* Keeps the table of VMs like the kernel's. */
 #include <time.h>
 
+#include <systemd/sd-journal.h>
+
 #include "inventory.h"
 #include "learn.h"
 #include "log.h"
@@ -24,7 +26,14 @@ static uint64_t now_boottime(void)
 	return (uint64_t)ts.tv_sec * 1000000000ULL + (uint64_t)ts.tv_nsec;
 }
 
-void inventory_emit(struct manager *m, const struct vm *vm, struct event *event)
+void inventory_tell_folded(struct vm *vm)
+{
+	if (log_is_journal() && journal_folded(sd_journal_sendv, &vm->journal, vm->info.id,
+					       vm->identity.name) < 0)
+		log_warning("VM #%llu: the journal takes no entry.", id_of(vm));
+}
+
+void inventory_emit(struct manager *m, struct vm *vm, struct event *event)
 {
 	int r;
 
@@ -35,6 +44,9 @@ void inventory_emit(struct manager *m, const struct vm *vm, struct event *event)
 	/* Others than violations have no number of their own: that of the last one. */
 	if (event->kind != MERLON_EVENT_VIOLATION)
 		event->seq = vm->last_seq;
+	/* It counts what it does not take: no line for each failure. */
+	if (log_is_journal())
+		(void)journal_event(sd_journal_sendv, &vm->journal, event);
 	r = stream_send(&m->streams, event);
 	if (r < 0)
 		log_warning_errno(r, "An event of VM #%llu did not reach a stream, ignoring: %m",
@@ -47,7 +59,7 @@ void inventory_emit(struct manager *m, const struct vm *vm, struct event *event)
 				  id_of(vm));
 }
 
-void inventory_emit_rule(struct manager *m, const struct vm *vm, enum merlon_event_kind kind,
+void inventory_emit_rule(struct manager *m, struct vm *vm, enum merlon_event_kind kind,
 			 uint32_t id, const char *name)
 {
 	struct event event = { .kind = kind, .rule = name, .rule_id = id };
@@ -55,7 +67,7 @@ void inventory_emit_rule(struct manager *m, const struct vm *vm, enum merlon_eve
 	inventory_emit(m, vm, &event);
 }
 
-static void emit_kind(struct manager *m, const struct vm *vm, enum merlon_event_kind kind,
+static void emit_kind(struct manager *m, struct vm *vm, enum merlon_event_kind kind,
 		      uint64_t time)
 {
 	struct event event = {
@@ -202,6 +214,7 @@ void inventory_sweep(struct manager *m)
 			log_info("VM #%llu ended.", id_of(vm));
 			emit_kind(m, vm, MERLON_EVENT_VM_DESTROYED, 0);
 		}
+		inventory_tell_folded(vm);
 		for (size_t j = 0; j < vm->n_rules; j++)
 			if (vm->rules[j].rule.learn)
 				(void)learn_end(m->kernel, vm->rules[j].info.rule.cookie);

@@ -31,10 +31,13 @@ int inventory_refresh(struct manager *m, struct vm *vm);
 void inventory_tell_lost(struct manager *m);
 
 /* Fills in what all events of a VM have and sends it to watchers; logs failures. */
-void inventory_emit(struct manager *m, const struct vm *vm, struct event *event);
+void inventory_emit(struct manager *m, struct vm *vm, struct event *event);
+
+/* Tells the journal of events of @vm that it has no entries for; logs failures. */
+void inventory_tell_folded(struct vm *vm);
 
 /* A rule was set, cleared or disarmed. */
-void inventory_emit_rule(struct manager *m, const struct vm *vm, enum merlon_event_kind kind,
+void inventory_emit_rule(struct manager *m, struct vm *vm, enum merlon_event_kind kind,
 			 uint32_t id, const char *name);
 
 #endif

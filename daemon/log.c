@@ -21,6 +21,11 @@ void log_open(bool debug)
 	setvbuf(stderr, NULL, _IOLBF, 0);
 }
 
+bool log_is_journal(void)
+{
+	return arg_levels;
+}
+
 void log_line(int level, const char *format, ...)
 {
 	int saved = errno;

@@ -6,6 +6,7 @@
 #define MERLON_LOG_H
 
 #include <errno.h>
+#include <stdbool.h>
 #include <string.h>
 #include <syslog.h>
 
@@ -13,6 +14,9 @@
 
 /* Opens the log; debug lines appear if @debug. */
 void log_open(bool debug);
+
+/* Is it the journal that reads these lines, and so takes structured entries? */
+bool log_is_journal(void);
 
 void log_line(int level, const char *format, ...) _printf_(2, 3);
 

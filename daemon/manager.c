@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 
 #include <systemd/sd-daemon.h>
+#include <systemd/sd-journal.h>
 
 #include "engine.h"
 #include "inventory.h"
@@ -58,6 +59,8 @@ void manager_set_degraded(struct manager *m, enum merlon_degraded reason, bool o
 	if (on == !!(m->degraded & bit))
 		return;
 	m->degraded ^= bit;
+	if (log_is_journal() && journal_degraded(sd_journal_sendv, reason, on) >= 0)
+		return;
 	if (on)
 		log_warning("Degraded: %s.", merlon_degraded_name(reason));
 	else
@@ -362,6 +365,8 @@ static int on_tick(sd_event_source *source, uint64_t usec, void *userdata)
 		inventory_reconcile(m);
 		m->lost_recently = false;
 		inventory_tell_lost(m);
+		for (size_t i = 0; i < m->vms.n; i++)
+			inventory_tell_folded(m->vms.vms[i]);
 		if (!m->lost_recently)
 			manager_set_degraded(m, MERLON_DEGRADED_EVENTS_LOST, false);
 		manager_notify_status(m);

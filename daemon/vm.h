@@ -13,6 +13,7 @@
 #include <linux/kvm_isolation.h>
 
 #include "identify.h"
+#include "journal.h"
 #include "rule.h"
 
 /**
@@ -75,6 +76,7 @@ struct vm_isolation {
  * @unpinned: one for each CPU that has left pinned bits clear; @unpinned_logged: all such
  *	bits that were logged since the last reset
  * @isolation: what was told of its windows
+ * @journal: its turns in the journal
  * @next_rule: the next rule's id; ids are not used twice, for events that are
  *	still on their way carry them
  * @last_seq: number of the last violation that was reported
@@ -98,6 +100,7 @@ struct vm {
 	size_t n_unpinned;
 	uint64_t unpinned_logged[MERLON_REGISTER_MAX];
 	struct vm_isolation isolation;
+	struct journal_limit journal;
 	uint32_t next_rule;
 	uint64_t last_seq;
 	uint64_t missed;

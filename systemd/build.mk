@@ -19,6 +19,8 @@ install:: $(SYSTEMD_UNIT) $(BUILD)/merlond
 	$(Q)install -D -m 644 systemd/merlon.tmpfiles $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/merlon.conf
 	$(Q)install -D -m 644 daemon/api/org.merlon1.xml \
 		$(DESTDIR)$(PREFIX)/share/dbus-1/interfaces/org.merlon1.xml
+	$(Q)install -D -m 644 systemd/merlon.catalog \
+		$(DESTDIR)$(PREFIX)/lib/systemd/catalog/merlon.catalog
 
 CHECK_unit += systemd/check.sh
 systemd/check.sh: $(SYSTEMD_UNIT) $(BUILD)/merlond

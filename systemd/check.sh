@@ -50,5 +50,21 @@ status=0
 grep -q '<deny send_destination="org.merlon1"/>' systemd/org.merlon1.conf || status=1
 check $status "and denies by default"
 
+# Every message id of the code has its text, and no other
+sed -n '/#define MERLON_/,$s/.*"\([0-9a-f]\{32\}\)".*/\1/p' daemon/api/names.h | sort >"$work/ids"
+sed -n 's/^-- \([0-9a-f]*\)$/\1/p' systemd/merlon.catalog | sort >"$work/explained"
+status=0
+diff "$work/ids" "$work/explained" >"$work/out" || status=$?
+[ -s "$work/ids" ] || status=1
+[ -z "$(uniq -d "$work/ids")" ] || status=1
+check $status "the catalog explains each message id, once, and no other"
+
+mkdir -p "$work/root/usr/lib/systemd/catalog" "$work/root/var/lib/systemd/catalog"
+cp systemd/merlon.catalog "$work/root/usr/lib/systemd/catalog/"
+status=0
+journalctl --root="$work/root" --update-catalog >"$work/out" 2>&1 || status=$?
+[ -s "$work/root/var/lib/systemd/catalog/database" ] || status=1
+check $status "journalctl takes the catalog"
+
 echo "1..$point"
 exit $failed

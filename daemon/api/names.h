@@ -235,6 +235,9 @@ enum merlon_degraded {
 	MERLON_DEGRADED_MAX
 };
 
+/* Of the journal's entry that tells how many events of a VM have none of their own. */
+#define MERLON_FOLDED_MESSAGE_ID	"a60f24ab4d1d44c7a0c6b1b48e0a6b53"
+
 /*
  * Words for the kernel's numbers: X(number in <linux/kvm_vmi.h>, "word").
  */
