@@ -12,6 +12,7 @@
 #include "log.h"
 #include "manager-bus.h"
 #include "manager.h"
+#include "scrape.h"
 #include "util/util.h"
 
 #define EXIT_USAGE 2
@@ -188,8 +189,11 @@ static int setup_loop(struct manager *m)
 	return r;
 }
 
+DEFINE_CLEANUP(struct scrape *, scrape_free)
+
 static int serve(struct manager *m)
 {
+	_cleanup_(scrape_freep) struct scrape *scrape = NULL;
 	int r;
 
 	r = connect_bus(&m->bus);
@@ -201,6 +205,8 @@ static int serve(struct manager *m)
 	if (r < 0)
 		return log_error_errno(r, "The event loop cannot be set up: %m");
 	r = manager_start(m);
+	if (r >= 0)
+		r = scrape_new(m, &scrape);
 	if (r < 0)
 		return r;
 	/* Last: whoever is started by this name's activation finds everything there. */

@@ -6,6 +6,7 @@
 #include "inventory.h"
 #include "log.h"
 #include "manager-bus.h"
+#include "metrics.h"
 #include "probe.h"
 #include "ruleset.h"
 #include "util/escape.h"
@@ -125,6 +126,21 @@ static int method_probe(sd_bus_message *call, void *userdata, sd_bus_error *rete
 	if (r < 0)
 		return r;
 	return sd_bus_reply_method_return(call, "s", report);
+}
+
+static int method_metrics(sd_bus_message *call, void *userdata, sd_bus_error *reterr)
+{
+	_cleanup_free_ char *text = NULL;
+	int r;
+
+	/* Without a kernel as well: merlon_degraded says so. */
+	r = auth_check(call, AUTH_LIST, NULL, reterr);
+	if (r <= 0)
+		return r < 0 ? r : 1;
+	r = metrics_text(userdata, &text);
+	if (r < 0)
+		return r;
+	return sd_bus_reply_method_return(call, "s", text);
 }
 
 /* {} is every VM: *@ret 0. */
@@ -379,6 +395,8 @@ static const sd_bus_vtable manager_vtable[] = {
 				 method_describe_vm, SD_BUS_VTABLE_UNPRIVILEGED),
 	SD_BUS_METHOD_WITH_NAMES("Probe", NULL,, "s", SD_BUS_PARAM(report),
 				 method_probe, SD_BUS_VTABLE_UNPRIVILEGED),
+	SD_BUS_METHOD_WITH_NAMES("Metrics", NULL,, "s", SD_BUS_PARAM(text),
+				 method_metrics, SD_BUS_VTABLE_UNPRIVILEGED),
 	SD_BUS_METHOD_WITH_NAMES("Watch", "s", SD_BUS_PARAM(filter), NULL,,
 				 method_watch, SD_BUS_VTABLE_UNPRIVILEGED),
 	SD_BUS_METHOD("Unwatch", NULL, NULL, method_unwatch, SD_BUS_VTABLE_UNPRIVILEGED),

@@ -12,6 +12,8 @@ $(SYSTEMD_UNIT): systemd/merlond.service.in Makefile
 install:: $(SYSTEMD_UNIT) $(BUILD)/merlond
 	$(Q)install -D -m 755 $(BUILD)/merlond $(DESTDIR)$(PREFIX)/sbin/merlond
 	$(Q)install -D -m 644 $(SYSTEMD_UNIT) $(DESTDIR)$(PREFIX)/lib/systemd/system/merlond.service
+	$(Q)install -D -m 644 systemd/merlond-metrics.socket \
+		$(DESTDIR)$(PREFIX)/lib/systemd/system/merlond-metrics.socket
 	$(Q)install -D -m 644 systemd/org.merlon1.conf \
 		$(DESTDIR)$(PREFIX)/share/dbus-1/system.d/org.merlon1.conf
 	$(Q)install -D -m 644 systemd/org.merlon1.service \

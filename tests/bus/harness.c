@@ -23,6 +23,8 @@
 
 static char dir[64], address[128];
 static pid_t bus_pid, daemon_pid;
+static int listener = -EBADF;		/* for merlond, as systemd would pass it */
+static bool pass_listener;
 static pid_t children[CHILDREN_MAX];
 static size_t n_children;
 static unsigned int points, failed;
@@ -190,7 +192,21 @@ static pid_t spawn(char *const argv[], uid_t uid, int in, int out, int err)
 	dup2(out, STDOUT_FILENO);
 	if (err >= 0)
 		dup2(err, STDERR_FILENO);
-	closefrom(3);
+	if (pass_listener) {
+		char self_pid[16];
+
+		snprintf(self_pid, sizeof(self_pid), "%d", (int)getpid());
+		setenv("LISTEN_PID", self_pid, 1);
+		setenv("LISTEN_FDS", "1", 1);
+		setenv("LISTEN_FDNAMES", "metrics", 1);
+		if (listener != 3)
+			dup2(listener, 3);
+		else
+			fcntl(3, F_SETFD, 0);
+		closefrom(4);
+	} else {
+		closefrom(3);
+	}
 	if (uid && (setgroups(0, NULL) < 0 || setresgid(STRANGER, STRANGER, STRANGER) < 0 ||
 		    setresuid(uid, uid, uid) < 0))
 		_exit(99);
@@ -259,6 +275,11 @@ static bool has_owner(void *userdata)
 	return sd_bus_get_name_creds(userdata, MERLON_BUS_NAME, 0, NULL) >= 0;
 }
 
+void harness_listen(int fd)
+{
+	listener = fd;
+}
+
 void harness_start_daemon(void)
 {
 	char runtime[128], script[128], log[128], config[128];
@@ -272,9 +293,11 @@ void harness_start_daemon(void)
 	err = open(log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
 	if (err < 0)
 		die("cannot write a log");
+	pass_listener = listener >= 0;
 	daemon_pid = spawn((char *[]){ ".build/asan/merlond-fake", "--bus=system", runtime, script,
 				       config, NULL },
 			   0, -1, -1, err);
+	pass_listener = false;
 	if (!eventually(has_owner, bus)) {
 		_cleanup_free_ char *text = harness_log();
 

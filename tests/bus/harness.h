@@ -35,6 +35,9 @@ void harness_start_bus(void);
  */
 void harness_start(const char *script);
 
+/* A listening socket that merlond gets when it starts, named "metrics". */
+void harness_listen(int fd);
+
 /* merlond alone; the played kernel keeps what it had, see harness_kill(). */
 void harness_start_daemon(void);
 

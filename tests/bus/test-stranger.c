@@ -92,6 +92,7 @@ static void call_everything(sd_bus *bus)
 	call(bus, MERLON_PATH, manager, "ListVms", "");
 	call(bus, MERLON_PATH, manager, "DescribeVm", "s", "web-1");
 	call(bus, MERLON_PATH, manager, "Probe", "");
+	call(bus, MERLON_PATH, manager, "Metrics", "");
 	call(bus, MERLON_PATH, manager, "Watch", "s", "{}");
 	call(bus, MERLON_PATH, manager, "Subscribe", "s", "{}");
 	call(bus, MERLON_PATH, manager, "Unwatch", "");
