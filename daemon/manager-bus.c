@@ -6,6 +6,7 @@
 #include "inventory.h"
 #include "log.h"
 #include "manager-bus.h"
+#include "policy-bus.h"
 #include "probe.h"
 #include "ruleset.h"
 #include "util/escape.h"
@@ -349,6 +350,19 @@ static const sd_bus_vtable manager_vtable[] = {
 	SD_BUS_METHOD("Unwatch", NULL, NULL, method_unwatch, SD_BUS_VTABLE_UNPRIVILEGED),
 	SD_BUS_METHOD_WITH_NAMES("ClearAll", "b", SD_BUS_PARAM(dry_run), "s", SD_BUS_PARAM(report),
 				 method_clear_all, SD_BUS_VTABLE_UNPRIVILEGED),
+	SD_BUS_METHOD_WITH_NAMES("ReloadPolicies", "b", SD_BUS_PARAM(dry_run), "s",
+				 SD_BUS_PARAM(report), policy_bus_reload,
+				 SD_BUS_VTABLE_UNPRIVILEGED),
+	SD_BUS_METHOD_WITH_NAMES("ListPolicies", NULL,, "s", SD_BUS_PARAM(policies),
+				 policy_bus_list, SD_BUS_VTABLE_UNPRIVILEGED),
+	SD_BUS_METHOD_WITH_NAMES("LoadPolicy", "ssbb",
+				 SD_BUS_PARAM(name) SD_BUS_PARAM(policy) SD_BUS_PARAM(persist)
+				 SD_BUS_PARAM(dry_run), "s", SD_BUS_PARAM(report),
+				 policy_bus_load, SD_BUS_VTABLE_UNPRIVILEGED),
+	SD_BUS_METHOD_WITH_NAMES("UnloadPolicy", "sbb",
+				 SD_BUS_PARAM(name) SD_BUS_PARAM(persist) SD_BUS_PARAM(dry_run),
+				 "s", SD_BUS_PARAM(report),
+				 policy_bus_unload, SD_BUS_VTABLE_UNPRIVILEGED),
 	SD_BUS_SIGNAL_WITH_NAMES("Event", "ttss", SD_BUS_PARAM(vm) SD_BUS_PARAM(seq)
 				 SD_BUS_PARAM(kind) SD_BUS_PARAM(json), 0),
 	SD_BUS_PROPERTY("Version", "s", property_version, 0, SD_BUS_VTABLE_PROPERTY_CONST),

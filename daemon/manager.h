@@ -13,6 +13,8 @@
 #include <systemd/sd-event.h>
 
 #include "kernel.h"
+#include "policies.h"
+#include "policy-watch.h"
 #include "settings.h"
 #include "vm.h"
 #include "watch.h"
@@ -21,6 +23,8 @@
  * struct manager_options - the command line
  * @runtime_dir, @bpffs_dir: directories
  * @config: settings file
+ * @policy_dirs: where policies are, from the one that counts first
+ * @state_dir: what outlives a boot
  * @script: of the fake kernel, or NULL
  * @admission: enum kvm_vmi_admission, -1: as the settings say
  */
@@ -28,6 +32,8 @@ struct manager_options {
 	const char *runtime_dir;
 	const char *bpffs_dir;
 	const char *config;
+	const char *policy_dirs[POLICY_NR_DIRS];
+	const char *state_dir;
 	const char *script;
 	int admission;
 };
@@ -36,6 +42,7 @@ struct manager_options {
  * struct manager - the daemon
  * @kernel: NULL while there is none that can protect; @missing says why
  * @caps: what @kernel can do
+ * @admission: what new VMs wait for
  * @degraded: bit per enum merlon_degraded, for those without a VM in them
  * @control_lost: lost records of the control ring that were made up for
  * @lost_recently: events were lost since the last tick
@@ -52,8 +59,11 @@ struct manager {
 	struct kvm_vmi_caps caps;
 	struct settings settings;
 	struct vm_table vms;
+	struct policies policies;
+	struct policy_watch policy_watch;
 	struct watch_list watches;
 	unsigned int degraded;
+	enum kvm_vmi_admission admission;
 	uint64_t control_lost;
 	bool lost_recently;
 	int lock_fd;
@@ -92,7 +102,7 @@ struct manager *manager_free(struct manager *m);
  */
 int manager_start(struct manager *m);
 
-/* SIGHUP: settings again, and a look at the kernel.  Logs. */
+/* SIGHUP: settings and policies again, and a look at the kernel.  Logs. */
 void manager_reload(struct manager *m);
 
 /**
@@ -108,6 +118,12 @@ size_t manager_count_rules(const struct manager *m);
 
 /* Writes state.json; a failure is logged and, since names would be lost, returned. */
 int manager_save(struct manager *m);
+
+/*
+ * Tells the kernel what a new VM waits for: the settings and the policies have changed.
+ * Logs.
+ */
+void manager_set_admission(struct manager *m);
 
 /* Adds to or takes from the reasons for Degraded. */
 void manager_set_degraded(struct manager *m, enum merlon_degraded reason, bool on);

@@ -2,6 +2,7 @@
 /* org.merlon1.Vm on the wire; names and types as in api/org.merlon1.xml. */
 #include <ctype.h>
 
+#include "arm.h"
 #include "auth.h"
 #include "bus-fault.h"
 #include "engine.h"
@@ -10,6 +11,7 @@
 #include "learn.h"
 #include "manager-bus.h"
 #include "mode.h"
+#include "owner.h"
 #include "rule.h"
 #include "ruleset.h"
 #include "util/parse.h"
@@ -276,6 +278,26 @@ static int method_export_rule(sd_bus_message *call, void *userdata, sd_bus_error
 	return answer(call, userdata, AUTH_LIST, MERLON_WHAT_MAX, export_rule, reterr);
 }
 
+static int arm(const struct vm_call *call, char **ret, sd_bus_error *reterr)
+{
+	return arm_rules(call->manager, call->vm, call->text[0], call->dry_run, ret, reterr);
+}
+
+static int method_arm(sd_bus_message *call, void *userdata, sd_bus_error *reterr)
+{
+	return answer(call, userdata, AUTH_MANAGE, MERLON_WHAT_MAX, arm, reterr);
+}
+
+static int owner(const struct vm_call *call, char **ret, sd_bus_error *reterr)
+{
+	return owner_describe(call->manager, call->vm, call->text[0], ret, reterr);
+}
+
+static int method_owner(sd_bus_message *call, void *userdata, sd_bus_error *reterr)
+{
+	return answer(call, userdata, AUTH_LIST, MERLON_WHAT_MAX, owner, reterr);
+}
+
 static int list_rules(const struct vm_call *call, char **ret, sd_bus_error *reterr)
 {
 	return ruleset_list(call->manager, call->vm, ret, reterr);
@@ -305,6 +327,11 @@ static const sd_bus_vtable vm_vtable[] = {
 				 method_set_mode, SD_BUS_VTABLE_UNPRIVILEGED),
 	SD_BUS_METHOD_WITH_NAMES("ExportRule", "s", SD_BUS_PARAM(rule), "s", SD_BUS_PARAM(policy),
 				 method_export_rule, SD_BUS_VTABLE_UNPRIVILEGED),
+	SD_BUS_METHOD_WITH_NAMES("Arm", "sb", SD_BUS_PARAM(rule) SD_BUS_PARAM(dry_run),
+				 "s", SD_BUS_PARAM(report),
+				 method_arm, SD_BUS_VTABLE_UNPRIVILEGED),
+	SD_BUS_METHOD_WITH_NAMES("Owner", "s", SD_BUS_PARAM(address), "s", SD_BUS_PARAM(owner),
+				 method_owner, SD_BUS_VTABLE_UNPRIVILEGED),
 	SD_BUS_METHOD_WITH_NAMES("ListRules", NULL,, "s", SD_BUS_PARAM(rules),
 				 method_list_rules, SD_BUS_VTABLE_UNPRIVILEGED),
 	SD_BUS_METHOD_WITH_NAMES("Isolation", NULL,, "s", SD_BUS_PARAM(isolation),
