@@ -133,6 +133,11 @@ bool match_says_something(const struct match *match)
 	       match->pid || match->any;
 }
 
+bool match_needs_identity(const struct match *match)
+{
+	return match->vm[0] || match->uuid[0] || match->unit[0];
+}
+
 void match_resolve(struct match *match)
 {
 	struct passwd *pw;

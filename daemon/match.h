@@ -63,6 +63,9 @@ int match_read(struct schema_text *p, const char *path, struct json_object *o, s
 /* Has it a condition, or any VM allowed by name?  Of one that has not, nobody knows whom it means. */
 bool match_says_something(const struct match *match);
 
+/* Does it ask for what only the VMM's process says: a name, a uuid, a unit? */
+bool match_needs_identity(const struct match *match);
+
 /* Looks the user up on this host; one that is not there is nobody's VMM. */
 void match_resolve(struct match *match);
 

@@ -287,6 +287,15 @@ static bool is_unknown(const struct wanted *w, const char *name)
 	       !(w->without && streq(w->without, name));
 }
 
+/*
+ * Nobody is left who could say who the VM is (its VM was handed to another process, say), so
+ * that a policy is not for it cannot be known.
+ */
+static bool is_anonymous(const struct vm *vm)
+{
+	return !vm->identity.name[0] && !vm->identity.uuid[0] && !vm->identity.unit[0];
+}
+
 /* Rules of policies that are no more, or not for this VM any more. */
 static int drop_others(struct changes *c, const struct wanted *w, struct vm *vm)
 {
@@ -305,6 +314,8 @@ static int drop_others(struct changes *c, const struct wanted *w, struct vm *vm)
 			seen = c->changes[j].vm == vm && streq(c->changes[j].policy, last);
 		policy = find_wanted(w, last);
 		if (seen || (policy && is_for(policy, vm)) || is_unknown(w, last))
+			continue;
+		if (policy && match_needs_identity(&policy->match) && is_anonymous(vm))
 			continue;
 		r = add_change(c, vm, last, NULL);
 		if (r < 0)

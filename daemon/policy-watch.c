@@ -101,9 +101,10 @@ int policy_watch_refresh(struct manager *m)
 					 on_change, m);
 		if (r >= 0)
 			added = 1;
-		else if (r != -ENOENT)
+		else if (r != -ENOENT && !w->warned[i])
 			log_warning_errno(r, "%s is not watched, ignoring ('merlon policy reload' "
 					  "reads it): %m", m->options.policy_dirs[i]);
+		w->warned[i] = r < 0 && r != -ENOENT;
 	}
 	return added;
 }

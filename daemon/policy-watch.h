@@ -6,6 +6,7 @@
 #ifndef MERLON_POLICY_WATCH_H
 #define MERLON_POLICY_WATCH_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include <systemd/sd-event.h>
@@ -17,11 +18,13 @@ struct manager;
 /**
  * struct policy_watch - watches of the directories
  * @source: of each directory that is there
+ * @warned: it was logged that one cannot be watched
  * @quiet: runs from the last change on
  * @since: when the first of these changes was, CLOCK_MONOTONIC; 0: none is waiting
  */
 struct policy_watch {
 	sd_event_source *source[POLICY_NR_DIRS];
+	bool warned[POLICY_NR_DIRS];
 	sd_event_source *quiet;
 	uint64_t since;
 };

@@ -437,6 +437,8 @@ int ruleset_reconcile(struct manager *m, struct vm *vm)
 			log_notice("VM #%llu: rule '%s' is no longer in the kernel.",
 				   (unsigned long long)vm->info.id, vm->rules[i].rule.name);
 			changed |= !vm->rules[i].orphan;
+			/* Its policy wants it still. */
+			vm->policy_failed |= vm->rules[i].policy[0] != 0;
 			ruleset_forget(m, vm, vm->rules[i].id);
 		}
 		if (r < 0)

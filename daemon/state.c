@@ -106,7 +106,10 @@ static int parse_rule(struct json_object *o, struct vm *vm)
 	r = rules_parse(text, strlen(text), MERLON_STATE_FILE, &rules, &n, &message);
 	if (r < 0)
 		return r == -ENOMEM ? r : -EBADMSG;
-	if (n != 1 || vm_find_rule_by_name(vm, rules[0].name))
+	if (n != 1)
+		return -EBADMSG;
+	/* One of a policy may have been about to take the place of its namesake. */
+	if (!*json_get_string(o, "policy", "") && vm_find_rule_by_name(vm, rules[0].name))
 		return -EBADMSG;
 	rules[0].monitor = json_get_bool(o, "monitor", false);
 

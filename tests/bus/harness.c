@@ -303,6 +303,11 @@ void harness_start(const char *script)
 	harness_start_daemon();
 }
 
+void harness_signal(int signal)
+{
+	kill(daemon_pid, signal);
+}
+
 int harness_kill(int signal)
 {
 	int status;

@@ -21,10 +21,13 @@ static struct run r;
 
 static const char *path_of(const char *file)
 {
-	static char path[256];
+	/* Two of them, for rename(). */
+	static char paths[2][256];
+	static unsigned int i;
 
-	snprintf(path, sizeof(path), "%s/%s", harness_dir(), file);
-	return path;
+	i = !i;
+	snprintf(paths[i], sizeof(paths[i]), "%s/%s", harness_dir(), file);
+	return paths[i];
 }
 
 static void put(const char *file, const char *text)
@@ -82,6 +85,14 @@ static void reload(int expected)
 {
 	run_merlon(&r, "policy", "reload", "--json", NULL);
 	ran(&r, expected, "", "policy reload: %d", expected);
+}
+
+/* Written and read in one go, whatever the machine is busy with: the report is of this change. */
+static void load(const char *text, int expected)
+{
+	put("web.json", text);
+	run_merlon(&r, "policy", "load", "--persist", "--json", path_of("web.json"), NULL);
+	ran(&r, expected, "", "policy load --persist: %d", expected);
 }
 
 /* The calls that change a VM, since the last look. */
@@ -146,8 +157,7 @@ static void differences(void)
 	ok(streq(calls(1), "ok set_rules:1"), "another action is set in place");
 	ok(is_denied(1, 0x1000), "and the page stays protected");
 
-	put("etc/web.json", WEB SKIP("a", "0x1000") "," RULE("c", "0x4000") "]}");
-	reload(0);
+	load(WEB SKIP("a", "0x1000") "," RULE("c", "0x4000") "]}", 0);
 	ok(strstr(r.out, "\"changed\":[\"web:c\"]") && strstr(r.out, "\"kept\":1"),
 	   "another range is a change of one rule") || (note("%s", r.out), true);
 	ok(is_denied(1, 0x4000) && !is_denied(1, 0x3000), "which moves");
@@ -208,10 +218,20 @@ static void broken(void)
 	run_merlon(&r, "status", NULL);
 	ok(strstr(r.out, degraded) != NULL, "Degraded says so still");
 
+	harness_kill(SIGKILL);
+	take("state/last-good/web.json");
+	harness_start_daemon();
+	ok(is_denied(1, 0x1000) && is_denied(1, 0x4000),
+	   "without a copy, what the VMs have stays all the same");
+	reload(3);
+	ok(is_denied(1, 0x1000) && strstr(r.out, "\"last-good\":false"), "over a reload, too") ||
+		(note("%s", r.out), true);
+
 	put("etc/web.json", WEB RULE("a", "0x1000") "," RULE("e", "0x6000") "]}");
 	ok(eventually(status_lacks, "policy-invalid"), "a file that is right again counts");
 	ok(becomes(1, 0x6000, true) && becomes(1, 0x4000, false), "with what it says now");
 	ok(harness_logged("is right again") == 1, "the log says that it is");
+	ok(access(path_of("state/last-good/web.json"), F_OK) == 0, "and there is a copy of it");
 	/* An editor leaves half a file; nobody has removed a policy. */
 	put("etc/new.json", "{\"match\":{\"vm\":\"web-*\"},\"rul");
 	ok(eventually(status_has, "policy-invalid"), "one that never was right is no policy");
@@ -335,6 +355,41 @@ static void loads(void)
 	ok(!is_denied(1, 0x1000), "in the kernel, too");
 }
 
+/* Without merlond, and by anybody. */
+static void checks(void)
+{
+	put("good.json", "{\"match\":{\"user\":1},\"rules\":[" RULE("a", "0x1000") "]}");
+	put("bad.json", "{\"match\":{\"user\":1},\n\"rules\":[" RULE("a", "0x1001") "]}");
+	put("later.json", "{\"match\":{\"user\":1},\"require\":true,\"rules\":["
+	    RULE("a", "0x1000") "]}");
+	run_merlon_as(&r, STRANGER, NULL, "--bus=unix:path=/none", "policy", "check",
+		      path_of("good.json"), NULL);
+	ran(&r, 0, "good.json: policy good, enforce, 1 rule\n", "policy check of a policy: 0");
+	run_merlon_as(&r, STRANGER, NULL, "policy", "check", path_of("bad.json"), NULL);
+	ran(&r, 2, "bad.json:2:28: /rules/0/gpa: expected", "of one with an error: 2");
+	run_merlon(&r, "policy", "check", path_of("later.json"), NULL);
+	ran(&r, 6, "/require: \"require\" is not supported here yet", "with words to come: 6");
+	run_merlon(&r, "policy", "check", path_of("none.json"), NULL);
+	ran(&r, 1, "cannot open", "of none: 1");
+	run_merlon(&r, "policy", "check", NULL);
+	ran(&r, 2, "expected a file", "of nothing: 2");
+	run_merlon(&r, "policy", "check", "--json", "docs/examples/linux-cpu-protections.json",
+		   "docs/examples/kernel-code-integrity.json", NULL);
+	ran(&r, 0, "\"name\":\"linux-cpu-protections\"", "what is shipped is right");
+	{
+		char good[256];
+
+		snprintf(good, sizeof(good), "%s", path_of("good.json"));
+		run_merlon(&r, "policy", "check", good, path_of("later.json"), path_of("bad.json"),
+			   NULL);
+	}
+	ran(&r, 2, "good.json: policy good", "of several what is wrong counts");
+	run_merlon_as(&r, STRANGER, path_of("good.json"), "policy", "check", "-", NULL);
+	ran(&r, 2, "stdin:1:1: expected the key \"name\"", "from stdin a policy says its name");
+	run_merlon(&r, "policy", "frob", NULL);
+	ran(&r, 2, "expected check, list", "policy takes words it knows");
+}
+
 static void boots(void)
 {
 	put("etc/web.json", WEB "{\"name\":\"text\",\"gpa\":\"0x1000\",\"length\":\"4K\","
@@ -390,11 +445,11 @@ static void failures(void)
 	put("etc/web.json", WEB RULE("a", "0x1000") "]}");
 	reload(0);
 	fake("fail set_access 12");
-	put("etc/web.json", WEB RULE("a", "0x2000") "]}");
-	run_merlon(&r, "policy", "reload", NULL);
-	ok(r.exit == 1 || r.exit == 0, "a kernel that refuses one VM") || (note("%s", r.err), true);
-	ok(is_denied(1, 0x1000) + is_denied(3, 0x1000) == 1, "leaves it as it was");
-	ok(is_denied(1, 0x2000) + is_denied(3, 0x2000) == 1, "and others go on");
+	load(WEB RULE("a", "0x2000") "]}", 1);
+	ok(strstr(r.err, "VM #1: policy web: Protecting memory") != NULL,
+	   "where the kernel refuses a VM, that is told") || (note("%s", r.err), true);
+	ok(is_denied(1, 0x1000) && !is_denied(1, 0x2000), "the VM stays as it was");
+	ok(is_denied(3, 0x2000) && !is_denied(3, 0x1000), "and others go on");
 	run_merlon(&r, "status", NULL);
 	ran(&r, 3, "vm-unprotected", "Degraded says so");
 	reload(0);
@@ -418,6 +473,101 @@ static void failures(void)
 	run_merlon(&r, "unprotect", "web-1", "web:b", NULL);
 	reload(0);
 	ok(is_denied(1, 0x8000), "until the name is free");
+}
+
+/* A queue of inotify has an end: what is behind it was seen by nobody. */
+static void overflow(void)
+{
+	unsigned int max = 16384;
+	FILE *f = fopen("/proc/sys/fs/inotify/max_queued_events", "re");
+
+	if (f && fscanf(f, "%u", &max) != 1)
+		max = 16384;
+	if (f)
+		fclose(f);
+	if (max > 200000) {
+		note("%u events are too many to try", max);
+		return;
+	}
+	harness_signal(SIGSTOP);
+	/* Alike events are told once: two files by turns. */
+	for (unsigned int i = 0; i < max + 100; i++)
+		close(open(path_of(i % 2 ? "etc/x.txt" : "etc/y.txt"),
+			   O_WRONLY | O_CREAT | O_CLOEXEC, 0644));
+	put("etc/late.json", "{\"match\":{\"vm\":\"db-*\"},\"rules\":[" RULE("a", "0x1000") "]}");
+	ok(rename(path_of("etc/late.json"), path_of("etc/later.json")) == 0, "more events than fit");
+	harness_signal(SIGCONT);
+	ok(becomes(2, 0x1000, true), "what was not told is found");
+	take("etc/later.json");
+	ok(becomes(2, 0x1000, false), "and later changes are told again");
+}
+
+static void signals(void)
+{
+	unsigned int before;
+
+	vm_add(8, 0, "web-8", NULL);
+	ok(is_denied(8, 0x2000), "a VM with a policy");
+	before = harness_logged("Reloading.");
+	run_merlon(&r, "unprotect", "web-8", "web:a", NULL);
+	ok(!is_denied(8, 0x2000), "whose rule is dropped");
+	harness_signal(SIGHUP);
+	ok(becomes(8, 0x2000, true) && harness_logged("Reloading.") == before + 1,
+	   "has it again after SIGHUP");
+}
+
+static void identities(void)
+{
+	pid_t pid = vmm_start(0, "web-9", NULL);
+
+	fake("vm 9 %d", (int)pid);
+	ok(becomes(9, 0x2000, true), "a VM of a process");
+	kill(pid, SIGKILL);
+	wait_exit(pid, 20);
+	harness_kill(SIGKILL);
+	harness_start_daemon();
+	run_merlon(&r, "list", "--json", NULL);
+	ok(!strstr(r.out, "web-9"), "that is gone has no name after a restart") ||
+		(note("%s", r.out), true);
+	reload(0);
+	ok(is_denied(9, 0x2000), "and keeps its rules");
+	ok(is_denied(8, 0x2000), "as others do");
+	put("etc/web.json.new", WEB RULE("a", "0x2000") "]}");
+	take("etc/web.json");
+	ok(becomes(9, 0x2000, false) && becomes(8, 0x2000, false), "they go with the policy");
+	rename(path_of("etc/web.json.new"), path_of("etc/web.json"));
+	ok(becomes(8, 0x2000, true), "which comes back for those that it means");
+	ok(!is_denied(9, 0x2000), "and not for whom nobody knows");
+}
+
+/* What a rule has learned, for the file that it is of. */
+static void learned(void)
+{
+	_cleanup_message_ sd_bus_message *reply = NULL;
+	_cleanup_bus_ sd_bus *bus = connect_bus();
+	const char *text = "";
+
+	put("etc/code.json", "{\"mode\":\"learn\",\"match\":{\"vm\":\"db-1\"},\"rules\":["
+	    "{\"name\":\"kernel\",\"gpa\":\"0x0\",\"length\":\"1M\",\"execute\":\"user\"}]}");
+	reload(0);
+	run_merlon(&r, "status", "db-1", NULL);
+	ran(&r, 3, "code:kernel", "a policy that learns");
+	if (sd_bus_call_method(bus, MERLON_BUS_NAME, MERLON_PATH_VM "/2", MERLON_IFACE_VM,
+			       "ExportRule", NULL, &reply, "s", "code:kernel") >= 0)
+		sd_bus_message_read(reply, "s", &text);
+	ok(strstr(text, "\"name\":\"kernel\"") != NULL, "its rule is exported as its file calls it") ||
+		(note("%s", text), true);
+	put("etc/code.json", "{\"mode\":\"enforce\",\"match\":{\"vm\":\"db-1\"},\"rules\":["
+	    "{\"name\":\"kernel\",\"gpa\":\"0x0\",\"length\":\"1M\",\"execute\":\"user\"}]}");
+	calls(2);
+	reload(0);
+	ok(startswith(calls(2), "ok set_rules:") != NULL, "enforcing, it is the same rule");
+	run_merlon(&r, "status", "db-1", NULL);
+	ran(&r, 3, "enforce, disarmed (at boot)", "in another mode, and waits still");
+	take("etc/code.json");
+	reload(0);
+	run_merlon(&r, "status", "db-1", NULL);
+	ok(!strstr(r.out, "code:kernel"), "and goes with its file");
 }
 
 static void owners(void)
@@ -500,9 +650,14 @@ int main(int argc, char **argv)
 	unsafe();
 	precedence();
 	loads();
+	checks();
 	boots();
 	failures();
 	owners();
+	learned();
+	overflow();
+	signals();
+	identities();
 	many();
 	return harness_end();
 }
