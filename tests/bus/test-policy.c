@@ -355,6 +355,41 @@ static void loads(void)
 	ok(!is_denied(1, 0x1000), "in the kernel, too");
 }
 
+static void loads_wrongly(void)
+{
+	static const char *const names[] = { "../x", "a/b", ".x", "-x", "a:b", "x y" };
+	static const char text[] = "{\"match\":{\"vm\":\"web-*\"},\"rules\":["
+				   RULE("a", "0x1000") "]}";
+	_cleanup_bus_ sd_bus *bus = connect_bus();
+	_cleanup_free_ char *large = malloc(MERLON_TEXT_MAX + 2);
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		_cleanup_error_ sd_bus_error error = SD_BUS_ERROR_NULL;
+		_cleanup_error_ sd_bus_error gone = SD_BUS_ERROR_NULL;
+
+		sd_bus_call_method(bus, MERLON_BUS_NAME, MERLON_PATH, MERLON_IFACE_MANAGER,
+				   "LoadPolicy", &error, NULL, "ssbb", names[i], text, 1, 0);
+		sd_bus_call_method(bus, MERLON_BUS_NAME, MERLON_PATH, MERLON_IFACE_MANAGER,
+				   "UnloadPolicy", &gone, NULL, "sbb", names[i], 1, 0);
+		ok(sd_bus_error_has_name(&error, SD_BUS_ERROR_INVALID_ARGS) &&
+		   sd_bus_error_has_name(&gone, SD_BUS_ERROR_INVALID_ARGS),
+		   "no policy is called '%s'", names[i]);
+	}
+	if (large) {
+		_cleanup_error_ sd_bus_error error = SD_BUS_ERROR_NULL;
+
+		memset(large, ' ', MERLON_TEXT_MAX + 1);
+		large[MERLON_TEXT_MAX + 1] = '\0';
+		sd_bus_call_method(bus, MERLON_BUS_NAME, MERLON_PATH, MERLON_IFACE_MANAGER,
+				   "LoadPolicy", &error, NULL, "ssbb", "x", large, 0, 0);
+		ok(sd_bus_error_has_name(&error, "org.merlon1.Error.LimitsExceeded"),
+		   "nor is one larger than 1 MiB taken");
+	}
+	reload(0);
+	ok(strstr(r.out, "\"policies\":0") != NULL, "nothing of it is there") ||
+		(note("%s", r.out), true);
+}
+
 /* Without merlond, and by anybody. */
 static void checks(void)
 {
@@ -650,6 +685,7 @@ int main(int argc, char **argv)
 	unsafe();
 	precedence();
 	loads();
+	loads_wrongly();
 	checks();
 	boots();
 	failures();
