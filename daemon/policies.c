@@ -353,8 +353,12 @@ static int set_failed(struct changes *c, size_t i, const sd_bus_error *error, in
 	c->errors[i] = strdup(error->message ?: strerror(-r));
 	if (!c->errors[i])
 		return -ENOMEM;
-	log_error("VM #%llu: policy '%s' cannot be applied: %s", id_of(change->vm),
-		  change->policy, c->errors[i]);
+	if (change->vm->policy_told)
+		log_debug("VM #%llu: policy '%s' cannot be applied still: %s", id_of(change->vm),
+			  change->policy, c->errors[i]);
+	else
+		log_error("VM #%llu: policy '%s' cannot be applied: %s", id_of(change->vm),
+			  change->policy, c->errors[i]);
 	return 0;
 }
 
@@ -717,9 +721,16 @@ void policies_apply(struct manager *m, struct vm *vm)
 
 void policies_retry(struct manager *m)
 {
-	for (size_t i = 0; i < m->vms.n; i++)
-		if (m->vms.vms[i]->policy_failed)
-			policies_apply(m, m->vms.vms[i]);
+	for (size_t i = 0; i < m->vms.n; i++) {
+		struct vm *vm = m->vms.vms[i];
+
+		if (!vm->policy_failed)
+			continue;
+		/* Each half minute, maybe for as long as the VM lives. */
+		vm->policy_told = true;
+		policies_apply(m, vm);
+		vm->policy_told = false;
+	}
 }
 
 /* Ids of the VMs that the policy is for. */

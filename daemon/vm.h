@@ -90,6 +90,7 @@ struct vm_isolation {
  * @gone: it ended; kept until its last events are out
  * @seen: mark of reconciling
  * @policy_failed: a policy that is for it could not be applied
+ * @policy_told: that was logged, and need not be again
  */
 struct vm {
 	struct kvm_vmi_vm_info info;
@@ -114,6 +115,7 @@ struct vm {
 	bool gone;
 	bool seen;
 	bool policy_failed;
+	bool policy_told;
 };
 
 /* Sorted by id. */
