@@ -26,28 +26,25 @@ struct rule change_resolve(const struct vm *vm, const struct rule *rule)
 	return resolved;
 }
 
-static const struct rule *find_wanted(const struct rule *rules, size_t n, const char *name)
+/*
+ * From the one before @from backwards, all around: a VM's rules stand in the order of the
+ * text mostly.  @n if there is none.
+ */
+static size_t find_wanted(const struct rule *rules, size_t n, const char *name, size_t from)
 {
-	for (size_t i = 0; i < n; i++)
+	for (size_t k = 1; k <= n; k++) {
+		size_t i = (from + n - k) % n;
+
 		if (streq(rules[i].name, name))
-			return &rules[i];
-	return NULL;
+			return i;
+	}
+	return n;
 }
 
 static void set_mode(struct rule *rule, const char *mode)
 {
 	rule->monitor = streq(mode, MERLON_MODE_MONITOR);
 	rule->learn = streq(mode, MERLON_MODE_LEARN);
-}
-
-/* One that could not be dropped when another took its place. */
-static bool is_superseded(const struct vm *vm, size_t i)
-{
-	for (size_t j = i + 1; j < vm->n_rules; j++)
-		if (!vm->rules[j].orphan &&
-		    streq(vm->rules[j].rule.name, vm->rules[i].rule.name))
-			return true;
-	return false;
 }
 
 /* One that the VM has, beside what it is to be. */
@@ -85,6 +82,8 @@ int change_diff(struct vm *vm, const char *policy, const struct rule *rules, siz
 		const char *mode, struct change *ret)
 {
 	_cleanup_(change_done) struct change c = { .vm = vm, .next = vm->next_rule };
+	_cleanup_free_ bool *found = NULL;
+	size_t last = n;
 
 	strcpy(c.policy, policy);
 	c.add = calloc(n + 1, sizeof(*c.add));
@@ -92,27 +91,31 @@ int change_diff(struct vm *vm, const char *policy, const struct rule *rules, siz
 	c.drop = calloc(vm->n_rules + 1, sizeof(*c.drop));
 	if (!c.add || !c.update || !c.drop)
 		return -ENOMEM;
-	for (size_t i = 0; i < vm->n_rules; i++) {
+	found = calloc(n + 1, sizeof(*found));
+	if (!found)
+		return -ENOMEM;
+	/* The youngest first: of two with one name the other could not be dropped in time. */
+	for (size_t i = vm->n_rules; i-- > 0;) {
 		const struct vm_rule *has = &vm->rules[i];
-		const struct rule *rule;
+		size_t at;
 
 		if (has->orphan || !streq(has->policy, policy))
 			continue;
-		rule = find_wanted(rules, n, has->rule.name);
-		if (rule && !is_superseded(vm, i))
-			compare(&c, has, rule, mode);
-		else
+		at = find_wanted(rules, n, has->rule.name, last);
+		if (at == n || found[at]) {
 			c.drop[c.n_drop++] = has->id;
+			continue;
+		}
+		found[at] = true;
+		last = at;
+		compare(&c, has, &rules[at], mode);
 	}
-	for (size_t i = 0; i < n; i++) {
-		const struct vm_rule *has = vm_find_rule_by_name(vm, rules[i].name);
-
-		/* One that is somebody else's comes out when it is planned. */
-		if (!has || !streq(has->policy, policy))
+	/* A name that is somebody else's comes out when it is planned. */
+	for (size_t i = 0; i < n; i++)
+		if (!found[i])
 			c.add[c.n_add++] = (struct change_add) {
 				.rule = &rules[i], .disarmed = rules[i].boot,
 			};
-	}
 	*ret = c;
 	c = (struct change) {};
 	return 0;
