@@ -46,7 +46,10 @@ static void wait_for_quiet(struct manager *m)
 	(void)sd_event_source_set_enabled(w->quiet, SD_EVENT_ONESHOT);
 }
 
-/* A new file is read when it is closed; of links there is nothing but their making. */
+/*
+ * A new file is read when it is closed; of links, and of files that are whole when they get their
+ * name, there is nothing but their making.
+ */
 static bool is_half(const char *dir, const struct inotify_event *event)
 {
 	char path[PATH_MAX];
@@ -56,7 +59,7 @@ static bool is_half(const char *dir, const struct inotify_event *event)
 	if (!(event->mask & IN_CREATE) || !event->len)
 		return false;
 	n = snprintf(path, sizeof(path), "%s/%s", dir, event->name);
-	return n > 0 && (size_t)n < sizeof(path) && lstat(path, &st) >= 0 && S_ISREG(st.st_mode);
+	return n > 0 && (size_t)n < sizeof(path) && lstat(path, &st) >= 0 && S_ISREG(st.st_mode) && !st.st_size;
 }
 
 static int on_change(sd_event_source *source, const struct inotify_event *event, void *userdata)

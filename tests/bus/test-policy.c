@@ -304,6 +304,11 @@ static void precedence(void)
 	ok(becomes(1, 0xa000, false), "and goes with its last file");
 	take("lib/base.json");
 	ok(becomes(1, 0x9000, false), "as the other does");
+	put("whole.json", "{\"match\":{\"vm\":\"web-1\"},\"rules\":[" RULE("a", "0x9000") "]}");
+	ok(link(path_of("whole.json"), path_of("etc/whole.json")) == 0 && becomes(1, 0x9000, true),
+	   "a file that is there whole at once is seen, too");
+	take("etc/whole.json");
+	ok(becomes(1, 0x9000, false), "until it goes");
 }
 
 static void loads(void)
