@@ -155,6 +155,9 @@ void isolation_kick(struct isolation_window *w, enum kvm_isolation_reason reason
 void isolation_set_kick(struct kvm_isolation *iso, u32 reasons);
 void isolation_init_kick(struct kvm_isolation *iso);
 
+/* timer.c */
+void isolation_pass_deadline(struct kvm_vcpu *vcpu);
+
 /* probe.c */
 #ifdef CONFIG_KVM_ISOLATION_PROBE
 void isolation_before_probe(struct kvm_isolation *iso);
