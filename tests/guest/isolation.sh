@@ -17,12 +17,10 @@ remember() { report >/tmp/isolation; }
 since() { echo $(($(count "$1") - $(awk -v name="$1" '$1 == name { print $2 }' /tmp/isolation))); }
 
 # share: how many of the exits since, in percent and rounded down, that neither block nor are
-# interrupts of the host, were settled within; and on the lines before it what they all were.
-# Where the CPU has no timer for guests, the guest's has to be among the host's: these are
-# left for it, and told apart.
+# interrupts of the host, were settled within; and on the lines before it what they all were
 share()
 {
-	report | awk -v before=/tmp/isolation -v timer="$(has_timer || echo no)" '
+	report | awk -v before=/tmp/isolation '
 		BEGIN { while ((getline <before) > 0) was[$1] = $2 }
 		/^(inside|outside)-/ && $2 > was[$1] {
 			n = $2 - was[$1]
@@ -31,17 +29,8 @@ share()
 			all += n
 			if ($1 ~ /^inside/) inside += n
 		}
-		$1 == "left-timer" {
-			print "#   " $1, $2 - was[$1]
-			if (timer == "no") all -= $2 - was[$1]
-		}
+		$1 == "left-timer" { print "#   " $1, $2 - was[$1] }
 		END { print (all > 0 ? int(100 * inside / all) : 100) }'
-}
-
-# has_timer: the VMX preemption timer, which not every emulator or CPU has
-has_timer()
-{
-	grep -qw vmx /proc/cpuinfo && grep -qs Y /sys/module/kvm_intel/parameters/preemption_timer
 }
 
 # live DESCRIPTION: what the guest can do, it does, without faults

@@ -23,7 +23,6 @@
 #include "lib/window.h"
 #include "suites.h"
 
-#define PARAMETER	"/sys/module/kvm/parameters/isolation"
 #define TRACING		"/sys/kernel/tracing"
 #define ROUNDS		200
 #define FOREVER		(1UL << 40)
@@ -701,19 +700,6 @@ static void with_bpf(uintptr_t test)
 
 /* ---- where it is refused ---- */
 
-static char parameter(void)
-{
-	char c = 0;
-	int fd = open(PARAMETER, O_RDONLY | O_CLOEXEC);
-
-	if (fd < 0)
-		return 0;
-	if (read(fd, &c, 1) != 1)
-		c = 0;
-	close(fd);
-	return c;
-}
-
 /* Asked for, and not granted: it says why, and guests run without. */
 static void test_refused(uintptr_t arg)
 {
@@ -723,9 +709,9 @@ static void test_refused(uintptr_t arg)
 	char path[128];
 
 	(void)arg;
-	if (parameter() == 'Y')
+	if (window_parameter() == 'Y')
 		return;
-	expect_eq(parameter(), 'N');
+	expect_eq(window_parameter(), 'N');
 	load_bpf();
 	require_eq(call(object->progs.isolation_host, &host, sizeof(host)), 0);
 	expect_eq(host.host.on, 0);
@@ -812,7 +798,7 @@ static void test_tracepoints(uintptr_t arg)
 
 static const char *setup(void)
 {
-	return parameter() ? NULL : "this kernel has no isolation";
+	return window_parameter() ? NULL : "this kernel has no isolation";
 }
 
 static void after(void)

@@ -42,6 +42,7 @@ extern const struct test_suite suite_pin;
 extern const struct test_suite suite_pinnested;
 extern const struct test_suite suite_lam;
 extern const struct test_suite suite_la57;
+extern const struct test_suite suite_deadline;
 extern const struct test_suite suite_isolation;
 
 #endif /* KVM_TEST_SUITES_H */

@@ -173,6 +173,10 @@ enum guest_op {
 				 * how often they were clear then
 				 */
 	OP_TOGGLE_CR4,
+	OP_DEADLINE,		/* an APIC timer interrupt: arg0 = ticks of the TSC until it, arg1 =
+				 * set at once in its place, 0 = nothing, or DEADLINE_NEVER; arg2 =
+				 * ticks to wait at most, arg3 = how; ret0 = after how many it came,
+				 * or 0 */
 	OP_NR
 };
 
@@ -227,6 +231,14 @@ enum guest_probe {
 	PROBE_LEAVE,		/* 8 bytes by RBP, without an operand */
 	PROBE_NR
 };
+
+/* How OP_DEADLINE waits. */
+enum guest_wait {
+	DEADLINE_SPIN,
+	DEADLINE_CPUID,		/* with exits */
+	DEADLINE_HALT,
+};
+#define DEADLINE_NEVER		(~0UL)
 
 /* Flags of OP_PROBE. */
 #define PROBE_FORCED	(1U << 0)	/* behind KVM's prefix that has it emulate */

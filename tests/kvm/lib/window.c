@@ -9,6 +9,26 @@
 
 #include "window.h"
 
+#define PARAMETER	"/sys/module/kvm/parameters/isolation"
+
+char window_parameter(void)
+{
+	char c = 0;
+	int fd = open(PARAMETER, O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		return 0;
+	if (read(fd, &c, 1) != 1)
+		c = 0;
+	close(fd);
+	return c;
+}
+
+bool window_is_on(void)
+{
+	return window_parameter() == 'Y';
+}
+
 void window_file(struct vm *vm, const char *name, char *path, size_t size)
 {
 	snprintf(path, size, "/sys/kernel/debug/kvm/%d-%d/%s", getpid(), vm->fd, name);

@@ -3,7 +3,15 @@
 #ifndef KVM_TEST_WINDOW_H
 #define KVM_TEST_WINDOW_H
 
+#include <stdbool.h>
+
 #include "vm.h"
+
+/** window_parameter - kvm.isolation: Y or N; 0 where KVM does not know it */
+char window_parameter(void);
+
+/** window_is_on - are guests isolated here? */
+bool window_is_on(void);
 
 /** window_file - the path of a file of the VM */
 void window_file(struct vm *vm, const char *name, char *path, size_t size);
