@@ -251,6 +251,7 @@ enum guest_bench {
 	BENCH_NOTHING,		/* the loops below but for CPUID or OUT */
 	BENCH_CPUID,
 	BENCH_OUT,		/* to GUEST_PORT_BENCH */
+	BENCH_WBINVD,
 	BENCH_STORE,		/* 8 bytes */
 	BENCH_STORE_RBP,	/* the same through RBP */
 	BENCH_LOAD,		/* 8 bytes */
