@@ -111,7 +111,7 @@ $(KVM_TEST_DIR)/isolation_test.bpf.o: tests/kvm/isolation_test.bpf.c tests/kvm/i
 $(KVM_TEST_DIR)/isolation_test.skel.h: $(KVM_TEST_DIR)/isolation_test.bpf.o
 	$(call quiet,SKEL,$@)$(BPFTOOL) gen skeleton $< name isolation_test_bpf > $@
 
-$(KVM_TEST_DIR)/isolation.c.o: $(KVM_TEST_DIR)/isolation_test.skel.h
+$(KVM_TEST_DIR)/isolation.c.o $(KVM_TEST_DIR)/disturb.c.o: $(KVM_TEST_DIR)/isolation_test.skel.h
 
 $(KVM_TEST_DIR)/%.S.o: tests/kvm/%.S tests/kvm/build.mk
 	@mkdir -p $(@D)

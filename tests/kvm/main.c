@@ -52,6 +52,7 @@ static const struct test_suite *const suites[] = {
 	&suite_la57,
 	&suite_deadline,
 	&suite_isolation,
+	&suite_disturb,
 	NULL
 };
 
@@ -76,7 +77,7 @@ static char *const usual_linear[] = { "lass", "lam" };
 /* The same on one that has 5-level paging too. */
 static char *const usual_la57[] = { "lam", "la57" };
 /* On a host whose kernel isolates what runs around the entry of a guest. */
-static char *const usual_isolation[] = { "isolation", "deadline" };
+static char *const usual_isolation[] = { "isolation", "disturb", "deadline" };
 static char *const usual_refused[] = { "isolation.refused" };
 static char *const usual_spp[] = {
 	"spp", "engine", "write", "instructions", "verdict", "event", "walk", "unemulatable",

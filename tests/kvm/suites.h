@@ -44,5 +44,6 @@ extern const struct test_suite suite_lam;
 extern const struct test_suite suite_la57;
 extern const struct test_suite suite_deadline;
 extern const struct test_suite suite_isolation;
+extern const struct test_suite suite_disturb;
 
 #endif /* KVM_TEST_SUITES_H */
