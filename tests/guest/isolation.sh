@@ -52,6 +52,13 @@ live()
 grep -q Y /sys/module/kvm/parameters/isolation
 must $? "isolation is on"
 
+bus_start && merlond_start
+must $? "the bus and merlond are up"
+merlon probe --json >$logs/probe 2>&1
+has $logs/probe '"isolation":{"state":"on","kick":"never"}'
+check $? "merlon probe tells of it"
+merlon watch --json >$logs/watch 2>&1 &
+background="$background $!"
 qemu_start web-1 microvm
 guest_up
 must $? "a guest boots"
@@ -70,6 +77,29 @@ check $? "$settled % of the exits that are not of the host or HLT are settled wi
 [ "$(since faults)" -eq 0 ]
 check $? "nothing is missing"
 report | sed -n 's/^\(mapped-bytes\|table-bytes\|windows\|left-.*\|no-place\)/#   \1/p'
+merlon isolation status web-1 >$logs/status 2>&1
+has $logs/status 'web-1.*:$' && has $logs/status ' settled inside$' && has $logs/status ' 0 accesses to what is not mapped$'
+check $? "merlon isolation status shows it"
+sed 's/^/#   /' $logs/status
+has $logs/watch '"kind":"isolation-left"'
+[ $? -ne 0 ]
+check $? "there was no event"
+merlon isolation kick web-1 always >$logs/kick 2>&1
+merlon isolation status web-1 --json >$logs/kicking 2>&1
+has $logs/kicking '"kick":"always"'
+check $? "siblings are to be kicked from now on"
+vm=$(echo /sys/kernel/debug/kvm/*-*)
+echo 'drop vm' >"$vm/isolation_probe"
+check $? "something is no longer mapped when its VMM runs it next"
+tell work
+told 'work: 24 of 24 done'
+check $? "the guest does what it did"
+await 20 1 '"kind":"isolation-left"' $logs/watch
+check $? "there is an event when windows are left for it"
+merlon isolation status web-1 >$logs/missing 2>&1
+has $logs/missing 'MISSING' && has $logs/missing ' by +[a-z_]+\+0x'
+check $? "and the place by its name"
+sed -n '/MISSING/,$s/^/#   /p' $logs/missing
 qemu_kill
 
 qemu_start web-2 pc -smp 2

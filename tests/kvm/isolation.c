@@ -400,6 +400,7 @@ static const struct exception exceptions[] = {
 	{ "nmi", "inside", "pauses" },
 	{ "gp", "outside", "left-protection" },
 	{ "ud", "outside", "left-bug" },
+	{ "db", "outside", "left-debug" },
 	{ "stack", "outside", "left-double-fault" },
 };
 

@@ -62,6 +62,7 @@ enum isolation_probe_action {
 	ISOLATION_PROBE_NMI,	/* an NMI to itself */
 	ISOLATION_PROBE_GP,	/* a general protection fault */
 	ISOLATION_PROBE_UD,	/* an invalid opcode */
+	ISOLATION_PROBE_DB,	/* a debug exception */
 	ISOLATION_PROBE_STACK,	/* goes without a stack */
 };
 
