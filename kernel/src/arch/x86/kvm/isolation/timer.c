@@ -28,7 +28,7 @@ static u64 time_left(struct kvm_vcpu *vcpu)
 	return ns - min_t(u64, ns, timer->timer_advance_ns);
 }
 
-bool __kvm_isolation_keep_deadline(struct kvm_vcpu *vcpu)
+bool __kvm_isolation_keep_deadline(struct kvm_vcpu *vcpu, bool is_posted)
 {
 	u64 ns;
 
@@ -36,7 +36,7 @@ bool __kvm_isolation_keep_deadline(struct kvm_vcpu *vcpu)
 		return false;
 
 	ns = time_left(vcpu);
-	if (!ns || !lapic_timer_bring_forward(ns)) {
+	if (is_posted || !ns || !lapic_timer_bring_forward(ns)) {
 		kvm_isolation_leave_for(KVM_ISOLATION_TIMER);
 		return false;
 	}
