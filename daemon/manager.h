@@ -12,6 +12,7 @@
 #include <systemd/sd-bus.h>
 #include <systemd/sd-event.h>
 
+#include "auth.h"
 #include "kernel.h"
 #include "settings.h"
 #include "vm.h"
@@ -39,6 +40,7 @@ struct manager_options {
  * @degraded: bit per enum merlon_degraded, for those without a VM in them
  * @control_lost: lost records of the control ring that were made up for
  * @lost_recently: events were lost since the last tick
+ * @auth: calls that wait for what auth_check() asks
  * @tick: every half minute; @lost_timer: a second after events came; @pause_timer:
  *	while the bus has more to write than it should; @isolation_timer: each second
  *	where KVM isolates; @sweep: frees VMs that ended
@@ -53,6 +55,7 @@ struct manager {
 	struct settings settings;
 	struct vm_table vms;
 	struct watch_list watches;
+	struct auth auth;
 	unsigned int degraded;
 	uint64_t control_lost;
 	bool lost_recently;
