@@ -38,7 +38,7 @@ static const struct {
 };
 
 /* What D-Bus itself says when merlond is not there, or not for us. */
-#define ROOT "run merlon as root"
+#define ROOT "run merlon as root, or see AUTHORISATION in merlond(8) for how others are let"
 #define START "is merlond running? 'systemctl start merlond' starts it"
 #define VERSIONS "merlon and merlond may be of different versions; see 'merlon --version'"
 
