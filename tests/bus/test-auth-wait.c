@@ -134,6 +134,32 @@ static void many_checks(sd_bus *root, sd_bus *stranger)
 	ok(list(stranger), "and there is room again");
 }
 
+/* The first users of every /etc/passwd, and nobody. */
+static void many_users(sd_bus *root, sd_bus *stranger)
+{
+	static struct call calls[8][8];
+	sd_bus *users[8];
+	unsigned int in = 0;
+
+	polkit_say("never");
+	for (uid_t i = 0; i < 8; i++) {
+		users[i] = connect_as(1 + i);
+		for (int j = 0; j < 8; j++)
+			start_list(users[i], &calls[i][j]);
+	}
+	ok(wait_held(64), "64 questions about 8 users wait");
+	list(stranger);
+	failed_as(&call, "LimitsExceeded", "There are 64 polkit checks", "more are refused");
+	ok(list(root), "and root is let in");
+	polkit_say("yes");
+	for (int i = 0; i < 8; i++) {
+		for (int j = 0; j < 8; j++)
+			in += call_wait(users[i], &calls[i][j], 20) && !*calls[i][j].name;
+		sd_bus_flush_close_unref(users[i]);
+	}
+	ok(in == 64 && list(stranger), "then they are let in, and there is room again");
+}
+
 static pid_t pid_of_merlond(sd_bus *bus)
 {
 	_cleanup_message_ sd_bus_message *reply = NULL;
@@ -316,6 +342,7 @@ int main(int argc, char **argv)
 	blocks_nobody(root, stranger);
 	caller_leaves();
 	many_checks(root, stranger);
+	many_users(root, stranger);
 	many_calls(root);
 	vm_goes(stranger);
 	polkit_goes(stranger);

@@ -3,6 +3,8 @@
  * Who may call what: root everything, others what polkit says, each method by the
  * action that merlond(8) gives; and what polkit is told.
  */
+#include <fcntl.h>
+
 #include "caller.h"
 #include "fake-polkit.h"
 
@@ -196,6 +198,41 @@ static void one_vm(sd_bus *stranger)
 	failed_as(&call, "AccessDenied", "", "who watches nothing has nothing to end");
 }
 
+/* merlon itself: a password may be asked for where there is a terminal. */
+static void with_merlon(void)
+{
+	int terminal = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
+	char path[64] = "";
+	struct run r;
+
+	if (terminal < 0 || grantpt(terminal) < 0 || unlockpt(terminal) < 0 ||
+	    ptsname_r(terminal, path, sizeof(path)) != 0) {
+		ok(false, "there are terminals");
+		return;
+	}
+	polkit_say("challenge");
+	polkit_told();
+	run_merlon_as(&r, STRANGER, NULL, "list", NULL);
+	ran(&r, 4, "pkttyagent", "merlon by a stranger: 4, and how to get in");
+	ok(strstr(polkit_told(), " org.merlon1.list 0 ") != NULL,
+	   "without a terminal nobody is to be asked");
+	run_merlon_as(&r, STRANGER, path, "list", NULL);
+	ran(&r, 4, "pkttyagent", "at a terminal without an agent: the same");
+	ok(strstr(polkit_told(), " org.merlon1.list 1 ") != NULL, "but somebody could be");
+	polkit_say("yes");
+	run_merlon_as(&r, STRANGER, path, "list", NULL);
+	ran(&r, 0, "web-1", "polkit says yes: 0");
+	polkit_say("no");
+	polkit_told();
+	run_merlon_as(&r, STRANGER, path, "list", NULL);
+	ran(&r, 4, "AUTHORISATION", "polkit says no: 4, and where to read on");
+	polkit_told();
+	run_merlon_as(&r, 0, path, "list", NULL);
+	ran(&r, 0, "web-1", "by root: 0");
+	ok(streq(polkit_told(), ""), "and nobody was asked");
+	close(terminal);
+}
+
 /* Calls a method of the XML with arguments that change nothing. */
 static void call_member(sd_bus *bus, const char *interface, const char *method, const char *types)
 {
@@ -299,6 +336,7 @@ int main(int argc, char **argv)
 	asks_for_password(stranger);
 	says_nonsense(root, stranger);
 	one_vm(stranger);
+	with_merlon();
 	walk(root, stranger, true);
 	polkit_say("yes");
 	ok(list(stranger), "a stranger is in");
