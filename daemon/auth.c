@@ -206,8 +206,8 @@ static int fault_answer(enum polkit_answer answer, enum auth_action action, sd_b
 					 "there", what);
 	case POLKIT_CHALLENGE:
 		return sd_bus_error_setf(reterr, SD_BUS_ERROR_INTERACTIVE_AUTHORIZATION_REQUIRED,
-					 "To %s you have to authenticate (polkit's action %s)", what,
-					 id);
+					 "To %s you have to authenticate (polkit's action %s)",
+					 what, id);
 	case POLKIT_LATE:
 		return bus_fault(reterr, MERLON_E_TIMEOUT,
 				 "Polkit did not answer whether you may %s (its action %s)", what,

@@ -17,7 +17,11 @@
 
 #include "vm.h"
 
-/* Calls of one uid that wait, and of these, questions to polkit; root's are not counted. */
+/*
+ * Calls of one uid that wait, and of these, questions to polkit; root's are not counted.
+ * Those of a connection whose uid the bus is still being asked for are counted when it
+ * answers: there are no more of them than it had queued for us before that.
+ */
 #define AUTH_MAX_CALLS	64
 #define AUTH_MAX_CHECKS_UID 8
 /* Questions of all: a system bus lets a connection wait for 128 answers at once. */

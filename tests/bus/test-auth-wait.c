@@ -104,6 +104,24 @@ static void caller_leaves(void)
 	sd_bus_flush_close_unref(two);
 }
 
+/* What waits is not long: a text's size is looked at before anybody is asked. */
+static void long_texts(sd_bus *stranger)
+{
+	_cleanup_free_ char *text = malloc(MERLON_TEXT_MAX + 2);
+
+	memset(text, ' ', MERLON_TEXT_MAX + 1);
+	text[MERLON_TEXT_MAX + 1] = '\0';
+	polkit_say("yes");
+	polkit_told();
+	call_now(stranger, &call, MERLON_PATH_VM "/17", vm, "Protect", "sb", text, 1);
+	failed_as(&call, "LimitsExceeded", "more than 1048576 bytes", "a text is too long");
+	ok(streq(polkit_told(), ""), "which polkit is not asked about");
+	text[MERLON_TEXT_MAX] = '\0';
+	call_now(stranger, &call, MERLON_PATH_VM "/17", vm, "Protect", "sb", text, 1);
+	failed_as(&call, "InvalidRule", "", "one that is not is read");
+	ok(strstr(polkit_told(), "org.merlon1.manage") != NULL, "if polkit says so");
+}
+
 static void many_checks(sd_bus *root, sd_bus *stranger)
 {
 	_cleanup_bus_ sd_bus *second = connect_as(STRANGER), *other = connect_as(OTHER);
@@ -253,7 +271,7 @@ static void vm_goes(sd_bus *stranger)
 	vm_add(21, STRANGER, "web-1", NULL);
 	polkit_say("yes");
 	call_wait(stranger, &late[0], 20);
-	failed_as(&late[0], "AmbiguousName", "#19, #21", "a name that became two VMs' is neither's");
+	failed_as(&late[0], "AmbiguousName", "#19, #21", "a name of two VMs is neither's");
 	vm_end(21);
 }
 
@@ -341,6 +359,7 @@ int main(int argc, char **argv)
 
 	blocks_nobody(root, stranger);
 	caller_leaves();
+	long_texts(stranger);
 	many_checks(root, stranger);
 	many_users(root, stranger);
 	many_calls(root);

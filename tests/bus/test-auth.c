@@ -74,7 +74,8 @@ static void without(sd_bus *root, sd_bus *stranger)
 
 static void says_yes(sd_bus *root, sd_bus *stranger)
 {
-	static const char details_1[] = " id=17 name=web-1 name-trusted=true uuid=" UUID " uid=0 unit=";
+	static const char details_1[] = " id=17 name=web-1 name-trusted=true uuid=" UUID
+					" uid=0 unit=";
 	const char *told;
 
 	polkit_say("yes");
@@ -275,6 +276,15 @@ static const char *documented(const char *manual, const char *method)
 	return "(no action)";
 }
 
+/* The direction of an argument of the XML, and its type. */
+static const char *way_of(const char *line, char name[64], char type[16], char way[16])
+{
+	static const char format[] =
+		" <arg name=\"%63[^\"]\" type=\"%15[^\"]\" direction=\"%15[^\"]\"";
+
+	return sscanf(line, format, name, type, way) == 3 ? way : "";
+}
+
 static void walk(sd_bus *root, sd_bus *stranger, bool with_polkit)
 {
 	_cleanup_free_ char *xml = read_file("daemon/api/org.merlon1.xml");
@@ -287,8 +297,7 @@ static void walk(sd_bus *root, sd_bus *stranger, bool with_polkit)
 		sscanf(line, " <interface name=\"%63[^\"]\"", interface);
 		if (sscanf(line, " <method name=\"%63[^\"]\"", method) == 1)
 			types[0] = '\0';
-		if (*method && sscanf(line, " <arg name=\"%63[^\"]\" type=\"%15[^\"]\" direction=\"%15[^\"]",
-				      name, type, way) == 3 && streq(way, "in"))
+		if (*method && streq(way_of(line, name, type, way), "in"))
 			strncat(types, type, sizeof(types) - strlen(types) - 1);
 		if (!*method || !strstr(line, "</method>"))
 			continue;
@@ -305,10 +314,12 @@ static void walk(sd_bus *root, sd_bus *stranger, bool with_polkit)
 				  "%s.%s is refused if polkit says so", interface, method);
 			snprintf(expected, sizeof(expected), " %s 0 merlon-",
 				 documented(manual, method));
-			ok(strstr(polkit_told(), expected) != NULL, "asked for the action of merlond(8)");
+			ok(strstr(polkit_told(), expected) != NULL,
+			   "asked for the action of merlond(8)");
 			polkit_say("yes");
 			call_member(stranger, interface, method, types);
-			ok(call.done && !streq(call.name, "AccessDenied"), "and let in if polkit says so");
+			ok(call.done && !streq(call.name, "AccessDenied"),
+			   "and let in if polkit says so");
 		}
 		call_member(root, interface, method, types);
 		ok(call.done && !streq(call.name, "AccessDenied"), "as root is");
