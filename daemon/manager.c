@@ -522,6 +522,7 @@ struct manager *manager_free(struct manager *m)
 		return NULL;
 	sd_bus_slot_unref(m->manager_slot);
 	sd_bus_slot_unref(m->vm_slot);
+	auth_done(&m->auth);
 	watch_done(&m->watches);
 	sd_event_source_disable_unref(m->tick);
 	sd_event_source_disable_unref(m->lost_timer);

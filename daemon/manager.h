@@ -12,6 +12,7 @@
 #include <systemd/sd-bus.h>
 #include <systemd/sd-event.h>
 
+#include "auth.h"
 #include "kernel.h"
 #include "policies.h"
 #include "policy-watch.h"
@@ -46,6 +47,7 @@ struct manager_options {
  * @degraded: bit per enum merlon_degraded, for those without a VM in them
  * @control_lost: lost records of the control ring that were made up for
  * @lost_recently: events were lost since the last tick
+ * @auth: calls that wait for what auth_check() asks
  * @tick: every half minute; @lost_timer: a second after events came; @pause_timer:
  *	while the bus has more to write than it should; @isolation_timer: each second
  *	where KVM isolates; @sweep: frees VMs that ended
@@ -62,6 +64,7 @@ struct manager {
 	struct policies policies;
 	struct policy_watch policy_watch;
 	struct watch_list watches;
+	struct auth auth;
 	unsigned int degraded;
 	enum kvm_vmi_admission admission;
 	uint64_t control_lost;

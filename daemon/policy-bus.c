@@ -12,14 +12,15 @@ int policy_bus_reload(sd_bus_message *call, void *userdata, sd_bus_error *reterr
 	struct manager *m = userdata;
 	int r, dry_run;
 
-	r = auth_check(call, AUTH_MANAGE, NULL, reterr);
+	r = sd_bus_message_read(call, "b", &dry_run);
+	if (r < 0)
+		return r;
+	r = auth_check(&m->auth, call, AUTH_MANAGE, NULL, NULL, reterr);
 	if (r <= 0)
 		return r < 0 ? r : 1;
-	r = sd_bus_message_read(call, "b", &dry_run);
-	if (r >= 0 && !dry_run)
+	if (!dry_run)
 		(void)policy_watch_refresh(m);
-	if (r >= 0)
-		r = policies_reload(m, dry_run, &report);
+	r = policies_reload(m, dry_run, &report);
 	if (r < 0)
 		return r;
 	manager_set_admission(m);
@@ -29,12 +30,13 @@ int policy_bus_reload(sd_bus_message *call, void *userdata, sd_bus_error *reterr
 int policy_bus_list(sd_bus_message *call, void *userdata, sd_bus_error *reterr)
 {
 	_cleanup_free_ char *list = NULL;
+	struct manager *m = userdata;
 	int r;
 
-	r = auth_check(call, AUTH_LIST, NULL, reterr);
+	r = auth_check(&m->auth, call, AUTH_LIST, NULL, NULL, reterr);
 	if (r <= 0)
 		return r < 0 ? r : 1;
-	r = policies_list(userdata, &list);
+	r = policies_list(m, &list);
 	if (r < 0)
 		return r;
 	return sd_bus_reply_method_return(call, "s", list);
@@ -110,15 +112,17 @@ int policy_bus_load(sd_bus_message *call, void *userdata, sd_bus_error *reterr)
 	int r, persist, dry_run;
 	enum policy_dir dir;
 
-	r = auth_check(call, AUTH_MANAGE, NULL, reterr);
-	if (r <= 0)
-		return r < 0 ? r : 1;
 	r = bus_read_text(call, MERLON_NAME_MAX, &name, reterr);
 	if (r >= 0)
 		r = bus_read_text(call, MERLON_TEXT_MAX, &text, reterr);
 	if (r >= 0)
 		r = sd_bus_message_read(call, "bb", &persist, &dry_run);
-	if (r >= 0 && *name)
+	if (r < 0)
+		return r;
+	r = auth_check(&m->auth, call, AUTH_MANAGE, NULL, NULL, reterr);
+	if (r <= 0)
+		return r < 0 ? r : 1;
+	if (*name)
 		r = check_name(name, reterr);
 	if (r >= 0)
 		r = parse(text, name, &policy, reterr);
@@ -193,14 +197,15 @@ int policy_bus_unload(sd_bus_message *call, void *userdata, sd_bus_error *reterr
 	int r, persist, dry_run;
 	const char *name;
 
-	r = auth_check(call, AUTH_MANAGE, NULL, reterr);
-	if (r <= 0)
-		return r < 0 ? r : 1;
 	r = bus_read_text(call, MERLON_NAME_MAX, &name, reterr);
 	if (r >= 0)
 		r = sd_bus_message_read(call, "bb", &persist, &dry_run);
-	if (r >= 0)
-		r = check_name(name, reterr);
+	if (r < 0)
+		return r;
+	r = auth_check(&m->auth, call, AUTH_MANAGE, NULL, NULL, reterr);
+	if (r <= 0)
+		return r < 0 ? r : 1;
+	r = check_name(name, reterr);
 	if (r >= 0)
 		r = check_unload(m, name, persist, reterr);
 	if (r < 0)

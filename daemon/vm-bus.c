@@ -90,19 +90,31 @@ int vm_bus_append(struct manager *m, sd_bus_message *reply, struct vm *vm, bool 
 	return r < 0 ? r : sd_bus_message_close_container(reply);
 }
 
-/* The VM a call is about; its object was there when the call came in. */
+/* What of the path of a VM's object is the VM's id. */
+static const char *path_digits(sd_bus_message *call)
+{
+	return startswith(sd_bus_message_get_path(call), MERLON_PATH_VM "/");
+}
+
+/* The VM a call is about, NULL if there is none. */
+static struct vm *find_this_vm(struct manager *m, sd_bus_message *call)
+{
+	const char *digits = path_digits(call);
+	uint64_t id;
+
+	return digits && parse_u64(digits, &id) >= 0 ? vm_table_find(&m->vms, id) : NULL;
+}
+
 static int this_vm(struct manager *m, sd_bus_message *call, struct vm **ret, sd_bus_error *reterr)
 {
-	const char *digits = startswith(sd_bus_message_get_path(call), MERLON_PATH_VM "/");
-	struct vm *vm = NULL;
-	uint64_t id;
+	const char *digits = path_digits(call);
+	struct vm *vm;
 	int r;
 
 	r = bus_need_kernel(m, reterr);
 	if (r < 0)
 		return r;
-	if (digits && parse_u64(digits, &id) >= 0)
-		vm = vm_table_find(&m->vms, id);
+	vm = find_this_vm(m, call);
 	if (!vm)
 		return bus_fault(reterr, MERLON_E_NO_SUCH_VM, "No VM '#%s'", digits ? digits : "");
 	*ret = vm;
@@ -116,7 +128,7 @@ static int method_describe(sd_bus_message *call, void *userdata, sd_bus_error *r
 	struct vm *vm;
 	int r;
 
-	r = auth_check(call, AUTH_LIST, NULL, reterr);
+	r = auth_check(&m->auth, call, AUTH_LIST, find_this_vm(m, call), NULL, reterr);
 	if (r <= 0)
 		return r < 0 ? r : 1;
 	r = this_vm(m, call, &vm, reterr);
@@ -175,11 +187,8 @@ static int answer(sd_bus_message *message, struct manager *m, enum auth_action a
 	struct vm_call call = { .manager = m };
 	const char *type;
 	size_t n = 0;
-	int r;
+	int r = 0;
 
-	r = auth_check(message, action, NULL, reterr);
-	if (r <= 0)
-		return r < 0 ? r : 1;
 	/* That of the vtable below. */
 	for (type = sd_bus_message_get_signature(message, true); r >= 0 && *type; type++) {
 		if (*type == 'b')
@@ -189,8 +198,12 @@ static int answer(sd_bus_message *message, struct manager *m, enum auth_action a
 		else
 			r = -EINVAL;
 	}
-	if (r >= 0)
-		r = this_vm(m, message, &call.vm, reterr);
+	if (r < 0)
+		return r;
+	r = auth_check(&m->auth, message, action, find_this_vm(m, message), NULL, reterr);
+	if (r <= 0)
+		return r < 0 ? r : 1;
+	r = this_vm(m, message, &call.vm, reterr);
 	if (r >= 0)
 		r = act(&call, &report, reterr);
 	if (r < 0)
