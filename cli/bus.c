@@ -8,6 +8,18 @@
 #include "util/escape.h"
 #include "verb.h"
 
+/*
+ * Longer than merlond waits for polkit while somebody types a password; it says
+ * itself when that was too long.
+ */
+#define INTERACTIVE_USEC 150000000ULL
+
+/* May merlond have polkit ask for a password?  Not where nobody would see it. */
+static bool is_interactive(void)
+{
+	return geteuid() != 0 && isatty(STDIN_FILENO);
+}
+
 static int open_address(const char *address, sd_bus **ret)
 {
 	_cleanup_bus_ sd_bus *bus = NULL;
@@ -41,8 +53,10 @@ enum merlon_exit bus_connect(sd_bus **ret)
 		r = sd_bus_open_user(ret);
 	else
 		r = open_address(address, ret);
-	if (r >= 0)
+	if (r >= 0) {
+		(void)sd_bus_set_allow_interactive_authorization(*ret, is_interactive());
 		return MERLON_EXIT_OK;
+	}
 	if (r == -ENOMEM)
 		return fail_memory();
 	if (r == -EINVAL && !is_system) {
@@ -118,7 +132,7 @@ static enum merlon_exit callv(sd_bus *bus, const char *path, const char *interfa
 	if (r >= 0 && *types)
 		r = sd_bus_message_appendv(m, types, ap);
 	if (r >= 0)
-		r = sd_bus_call(bus, m, 0, reterr, ret);
+		r = sd_bus_call(bus, m, is_interactive() ? INTERACTIVE_USEC : 0, reterr, ret);
 	if (r < 0) {
 		set_local_error(reterr, r);
 		return merlon_error_exit(reterr->name);

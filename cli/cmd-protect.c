@@ -4,6 +4,7 @@
  * file holds.
  */
 #include "format.h"
+#include "input.h"
 #include "rules.h"
 #include "verb.h"
 
@@ -105,47 +106,6 @@ static int build_text(char **ret)
 	return json_text(o, JSON_ONE_LINE, ret);
 }
 
-static enum merlon_exit read_text(FILE *f, const char *label, char **ret)
-{
-	_cleanup_free_ char *text = malloc(MERLON_TEXT_MAX + 1);
-	size_t n;
-
-	if (!text)
-		return fail_memory();
-	n = fread(text, 1, MERLON_TEXT_MAX + 1, f);
-	if (ferror(f)) {
-		fail("cannot read %s: %s", label, strerror(errno));
-		return MERLON_EXIT_FAILED;
-	}
-	if (n > MERLON_TEXT_MAX) {
-		fail("%s: expected at most %u bytes, got more", label, MERLON_TEXT_MAX);
-		fail_hint("split the rules over several files");
-		return MERLON_EXIT_FAILED;
-	}
-	/* A string of D-Bus cannot carry it, and JSON does not allow it. */
-	if (memchr(text, '\0', n)) {
-		fail("%s: expected JSON, got a file with zero bytes in it", label);
-		return MERLON_EXIT_USAGE;
-	}
-	text[n] = '\0';
-	*ret = TAKE_PTR(text);
-	return MERLON_EXIT_OK;
-}
-
-static enum merlon_exit read_file(const char *name, char **ret)
-{
-	_cleanup_fclose_ FILE *f = NULL;
-
-	if (streq(name, "-"))
-		return read_text(stdin, name, ret);
-	f = fopen(name, "re");
-	if (!f) {
-		fail("cannot open %s: %s", name, strerror(errno));
-		return MERLON_EXIT_FAILED;
-	}
-	return read_text(f, name, ret);
-}
-
 static enum merlon_exit need_option(const char *name)
 {
 	fail("protect needs --%s, or --rules=FILE", name);
@@ -165,7 +125,7 @@ static enum merlon_exit get_text(char **ret)
 		return MERLON_EXIT_USAGE;
 	}
 	if (arg_rules)
-		return read_file(arg_rules, ret);
+		return read_input(arg_rules, ret);
 	if (!arg_name)
 		return need_option("name");
 	if (!arg_gpa)

@@ -162,6 +162,8 @@ static void print_rule(struct json_object *rule)
 	say_denied(rule);
 	say("  %s, ", json_get_string(rule, "mode", "?"));
 	say_in(armed ? SHADE_GOOD : SHADE_BAD, armed ? "armed" : "disarmed");
+	if (streq(json_get_string(rule, "arm", "now"), "boot"))
+		say(" (at boot)");
 	say("  on-reset %s", json_get_string(rule, "on-reset", "?"));
 	if (!json_object_object_get_ex(rule, "pin", NULL))
 		say("  engine %s", json_get_string(rule, "engine", "?"));

@@ -26,10 +26,17 @@ _merlon_rules()
 		sed 's/.*"rules":\[//' | grep -oE '"name":"[^"]+"' | sed 's/.*:"\(.*\)"/\1/'
 }
 
+_merlon_policies()
+{
+	"$1" policy list --json 2>/dev/null | grep -oE '"name":"[^"]+"' |
+		sed 's/.*:"\(.*\)"/\1/'
+}
+
 _merlon()
 {
 	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]}
-	# Of isolation, "vm" is status or kick, and "rule" the VM.
+	# Of isolation, "vm" is status or kick, and "rule" the VM; of policy, what to do, and
+	# with which.
 	local merlon=${COMP_WORDS[0]} verb='' vm='' rule='' words='' i
 
 	# "--name=x" arrives as three words.
@@ -87,13 +94,24 @@ _merlon()
 		elif [[ -z $vm ]]; then
 			case $verb in
 			status | protect | pin | unprotect | mode | learn | watch | clear | engine) words=$(_merlon_vms "$merlon") ;;
+			arm | owner) words=$(_merlon_vms "$merlon") ;;
 			isolation) words='status kick' ;;
+			policy) words='check list diff load unload reload' ;;
+			esac
+		elif [[ $verb == policy ]]; then
+			case $vm in
+			check | diff | load)
+				compopt -o filenames 2>/dev/null
+				mapfile -t COMPREPLY < <(compgen -f -- "$cur")
+				return
+				;;
+			unload) [[ -z $rule ]] && words=$(_merlon_policies "$merlon") ;;
 			esac
 		elif [[ $verb == isolation && -z $rule ]]; then
 			words=$(_merlon_vms "$merlon")
 		elif [[ $verb == isolation ]]; then
 			[[ $vm == kick ]] && words='never always'
-		elif [[ $verb == unprotect || ($verb == mode && -z $rule) ]]; then
+		elif [[ $verb == unprotect || ($verb == arm && -z $rule) || ($verb == mode && -z $rule) ]]; then
 			words=$(_merlon_rules "$merlon" "$vm")
 		elif [[ $verb == mode ]]; then
 			words='enforce monitor learn'

@@ -17,7 +17,7 @@ static bool arg_help, arg_version;
 static const struct verb *const verbs[] = {
 	&verb_probe, &verb_list,  &verb_status, &verb_protect, &verb_pin,
 	&verb_unprotect, &verb_mode, &verb_learn, &verb_watch, &verb_clear, &verb_engine,
-	&verb_isolation, &verb_metrics,
+	&verb_isolation, &verb_policy, &verb_arm, &verb_owner, &verb_metrics,
 };
 
 static const struct option_row common_options[] = {
@@ -93,7 +93,7 @@ static void print_help(const struct verb *verb)
 		puts("merlon VERB [OPERAND...] [OPTION...]\n\n"
 		     "Protect and watch the memory of KVM guests from outside.\n\nVerbs:");
 		for (size_t i = 0; i < ARRAY_SIZE(verbs); i++) {
-			char left[64];
+			char left[96];
 
 			snprintf(left, sizeof(left), "%s %s", verbs[i]->name, verbs[i]->operands);
 			printf("  %-24s %s\n", left, verbs[i]->help);

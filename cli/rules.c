@@ -108,7 +108,8 @@ static void print_rule(struct json_object *rule, const char *title)
 	if (json_get_string(rule, "gpa", NULL))
 		print_place(rule);
 	say_denied(rule);
-	say(" (%s)\n", json_get_string(rule, "mode", "enforce"));
+	say(" (%s%s)\n", json_get_string(rule, "mode", "enforce"),
+	    streq(json_get_string(rule, "arm", "now"), "boot") ? ", waits to be armed" : "");
 }
 
 static enum merlon_exit print_report(const char *text, struct json_object *vm)

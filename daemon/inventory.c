@@ -104,11 +104,26 @@ static void admit(struct manager *m, struct vm *vm)
 
 	if (!(vm->info.flags & KVM_VMI_VM_PENDING))
 		return;
+	/* Nobody runs without what a policy says, if that is what was asked for. */
+	if (vm->policy_failed && m->admission == KVM_VMI_ADMIT_CLOSED)
+		return;
 	r = m->kernel->ops->admit(m->kernel, id_of(vm));
 	if (r < 0 && r != -ESRCH)
 		log_error_errno(r, "VM #%llu cannot be admitted: %m", id_of(vm));
 	else
 		vm->info.flags &= ~KVM_VMI_VM_PENDING;
+}
+
+/* False if what the VM has is not known. */
+static bool reconcile_rules(struct manager *m, struct vm *vm, bool *changed)
+{
+	int r = ruleset_reconcile(m, vm);
+
+	if (r > 0)
+		*changed = true;
+	else if (r < 0 && r != -ESRCH)
+		log_error_errno(r, "VM #%llu: rules cannot be read: %m", id_of(vm));
+	return r >= 0 || r == -ESRCH;
 }
 
 /* What the kernel says of a VM, into the table; 1 if it is one to reckon with from now on. */
@@ -117,7 +132,7 @@ static int upsert(struct manager *m, const struct kvm_vmi_vm_info *info, uint64_
 {
 	struct vm *vm = vm_table_find(&m->vms, info->id);
 	struct merlon_vm_counters c;
-	bool found;
+	bool found, was_identified;
 	int r;
 
 	if (!vm) {
@@ -135,6 +150,7 @@ static int upsert(struct manager *m, const struct kvm_vmi_vm_info *info, uint64_
 	vm->info = *info;
 	vm->known = true;
 	vm->seen = true;
+	was_identified = vm->identified;
 	identify(m, vm);
 	if (found) {
 		/* Counted by the kernel and never told: merlond was not there. */
@@ -145,21 +161,20 @@ static int upsert(struct manager *m, const struct kvm_vmi_vm_info *info, uint64_
 			 vm->identity.name, vm->trusted ? "" : " (a claim)");
 		emit_kind(m, vm, MERLON_EVENT_VM_CREATED, time);
 	}
+	/* Before it runs, and beside the rules that it has already. */
+	if (found || (!was_identified && vm->identified)) {
+		bool changed = false;
+
+		if (reconcile_rules(m, vm, &changed))
+			policies_apply(m, vm);
+		else
+			vm->policy_failed = true;
+		if (changed)
+			(void)manager_save(m);
+	}
 	admit(m, vm);
 	*ret = vm;
 	return found;
-}
-
-/* False if what the VM has is not known. */
-static bool reconcile_rules(struct manager *m, struct vm *vm, bool *changed)
-{
-	int r = ruleset_reconcile(m, vm);
-
-	if (r > 0)
-		*changed = true;
-	else if (r < 0 && r != -ESRCH)
-		log_error_errno(r, "VM #%llu: rules cannot be read: %m", id_of(vm));
-	return r >= 0 || r == -ESRCH;
 }
 
 void inventory_reconcile(struct manager *m)

@@ -246,6 +246,20 @@ static int do_orphan(const struct fake *f, struct fake_vm *vm, char **args)
 	return r < 0 ? r : fake_set_access(&f->model, vm, &range, 1);
 }
 
+/* What was called for a VM, which is forgotten then. */
+static void do_calls(struct fake *f, uint64_t vm, FILE *out)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < f->n_calls; i++) {
+		if (f->calls[i].vm == vm)
+			fprintf(out, " %s:%u", f->calls[i].operation, f->calls[i].rule);
+		else
+			f->calls[kept++] = f->calls[i];
+	}
+	f->n_calls = kept;
+}
+
 static int do_fail(struct fake *f, char **args)
 {
 	for (size_t i = 0; args[0] && args[1] && i < ARRAY_SIZE(f->faults); i++) {
@@ -309,6 +323,8 @@ static int do_with_vm(struct fake *f, const char *command, struct fake_vm *vm, c
 		fprintf(out, " %s %s%s", merlon_engine_name(info.engine_wanted),
 			merlon_engine_name(info.engine),
 			info.flags & KVM_VMI_VM_ENGINE_FIXED ? " settled" : "");
+	} else if (streq(command, "calls")) {
+		do_calls(f, vm->info.id, out);
 	} else if (streq(command, "rules")) {
 		for (size_t i = 0; i < vm->n_rules; i++)
 			fprintf(out, " %u:%u:%u:%llx", vm->rules[i].rule.id,

@@ -19,6 +19,8 @@
  *   isolated ID left|inside|outside NUMBER N	likewise, of a reason or an exit
  *   isolated ID place IP ADDRESS N	likewise, of a place, and of its faults
  *   kick ID [REASONS]			"ok REASONS", hexadecimal
+ *   calls ID				"ok OPERATION:RULE...": what was called for that VM and
+ *					succeeded, in order, since this was last asked
  *   rules ID				"ok ID:FLAGS:ACTION:COOKIE..."
  *   engine ID				"ok WANTED USED [settled]"
  *   hardware on|off			whether the host has that engine; off at first
@@ -178,6 +180,18 @@ void fake_persist(struct fake *f)
 		log_warning_errno(r, "%s: %m", f->state_path);
 }
 
+/* Tests look at what was called, and what was not. */
+static void note_call(struct fake *f, uint64_t vm, const char *operation, uint32_t rule)
+{
+	struct fake_call *grown = reallocarray(f->calls, f->n_calls + 1, sizeof(*grown));
+
+	if (!grown)
+		return;
+	f->calls = grown;
+	f->calls[f->n_calls] = (struct fake_call) { .vm = vm, .rule = rule };
+	snprintf(f->calls[f->n_calls++].operation, sizeof(grown->operation), "%s", operation);
+}
+
 /* The VM of an operation that may fail. */
 static int target(struct fake *f, const char *operation, uint64_t id, struct fake_vm **ret)
 {
@@ -203,6 +217,7 @@ static void op_close(struct kernel *k)
 		free(f->queues[i].records);
 	}
 	fake_done(&f->model);
+	free(f->calls);
 	free(f);
 }
 
@@ -281,6 +296,8 @@ static int op_set_rules(struct kernel *k, uint64_t id, const struct kvm_vmi_rule
 
 	if (r >= 0)
 		r = fake_set_rules(vm, rules, n);
+	for (size_t i = 0; r >= 0 && i < n; i++)
+		note_call((struct fake *)k, id, "set_rules", rules[i].id);
 	fake_persist((struct fake *)k);
 	return r;
 }
@@ -307,6 +324,8 @@ static int op_clear_rule(struct kernel *k, uint64_t id, uint32_t rule)
 
 	if (r >= 0)
 		r = fake_clear_rule(vm, rule);
+	if (r >= 0)
+		note_call((struct fake *)k, id, "clear_rule", rule);
 	fake_persist((struct fake *)k);
 	return r;
 }
@@ -319,6 +338,8 @@ static int op_set_access(struct kernel *k, uint64_t id, const struct kvm_vmi_ran
 
 	if (r >= 0)
 		r = fake_set_access(&((struct fake *)k)->model, vm, ranges, n);
+	for (size_t i = 0; r >= 0 && i < n; i++)
+		note_call((struct fake *)k, id, "set_access", ranges[i].rule);
 	fake_persist((struct fake *)k);
 	return r;
 }
@@ -339,6 +360,8 @@ static int op_set_pin(struct kernel *k, uint64_t id, const struct kvm_vmi_pin *p
 
 	if (r >= 0)
 		r = fake_set_pin(&((struct fake *)k)->model, vm, pin);
+	if (r >= 0)
+		note_call((struct fake *)k, id, "set_pin", pin->rule);
 	fake_persist((struct fake *)k);
 	return r;
 }
@@ -460,6 +483,7 @@ static int op_admit(struct kernel *k, uint64_t id)
 
 	if (r < 0)
 		return r;
+	note_call(f, id, "admit", 0);
 	if (vm->info.flags & KVM_VMI_VM_PENDING) {
 		vm->info.flags &= ~KVM_VMI_VM_PENDING;
 		fake_push_notice(f, vm, MERLON_RECORD_VM_ADMITTED, 0);

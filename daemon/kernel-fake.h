@@ -37,8 +37,17 @@ struct fault {
 	unsigned int n;
 };
 
+/* A call that changes a VM: the operation, and the rule it is about. */
+struct fake_call {
+	uint64_t vm;
+	char operation[16];
+	uint32_t rule;
+};
+
 struct fake {
 	struct kernel base;
+	struct fake_call *calls;
+	size_t n_calls;
 	struct fake_model model;
 	struct queue queues[KERNEL_NR_RINGS];
 	struct fault faults[8];

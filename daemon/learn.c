@@ -176,6 +176,13 @@ int learn_export(struct manager *m, struct vm *vm, const char *name, char **ret,
 		return bus_fault(reterr, MERLON_E_NO_SUCH_RULE, "VM #%llu has no such rule",
 				 (unsigned long long)vm->info.id);
 	exported = rule->rule;
+	/* In its policy's file it is called without the policy's name. */
+	if (rule->policy[0]) {
+		const char *own = startswith(rule->rule.name, rule->policy);
+
+		if (own && *own == ':')
+			memmove(exported.name, own + 1, strlen(own));
+	}
 	/* Of rules that deny writes the kernel has parts of frames, which have not changed. */
 	if (rule_can_learn(&exported)) {
 		r = read_exceptions(m->kernel, vm, rule, &e);

@@ -24,6 +24,8 @@ static struct manager_options arg_options = {
 	.runtime_dir = MERLON_RUNTIME_DIR,
 	.bpffs_dir = MERLON_BPFFS_DIR,
 	.config = "/etc/merlon/merlond.json",
+	.policy_dirs = { MERLON_POLICY_ETC, MERLON_POLICY_RUN, MERLON_POLICY_LIB },
+	.state_dir = MERLON_STATE_DIR,
 	.admission = -1,
 };
 
@@ -37,19 +39,37 @@ static void help(FILE *f)
 		"      --admission=MODE   off, open or closed: what a new VM waits for\n"
 		"      --clear            drop every rule, programs and pins, and exit\n"
 		"      --config=FILE      settings (default: %s)\n"
+		"      --policy-dirs=DIRS policies: three directories with ':' between them, that\n"
+		"                         which counts first at first (default: %s:%s:%s)\n"
+		"      --state-dir=DIR    policies as they last were right (default: %s)\n"
 		"      --runtime-dir=DIR  names of rules (default: %s)\n"
 		"      --bpffs=DIR        pins (default: %s)\n"
 		"      --debug            say more\n"
-		"      --help, --version\n", arg_options.config, arg_options.runtime_dir,
-		arg_options.bpffs_dir);
+		"      --help, --version\n", arg_options.config, arg_options.policy_dirs[0],
+		arg_options.policy_dirs[1], arg_options.policy_dirs[2], arg_options.state_dir,
+		arg_options.runtime_dir, arg_options.bpffs_dir);
 	if (kernel_backend.script_option)
 		fprintf(f, "      --fake-kernel=FILE script of the kernel that is played\n");
+}
+
+/* Cuts @value into its directories. */
+static int parse_policy_dirs(char *value)
+{
+	for (size_t i = 0; i < POLICY_NR_DIRS; i++) {
+		arg_options.policy_dirs[i] = strsep(&value, ":");
+		if (!arg_options.policy_dirs[i] || !*arg_options.policy_dirs[i])
+			break;
+		if (i == POLICY_NR_DIRS - 1 && !value)
+			return 0;
+	}
+	fprintf(stderr, "merlond: --policy-dirs: expected three directories with ':' between them\n");
+	return -EINVAL;
 }
 
 /* 1: go on, 0: done, negative: wrong usage. */
 static int parse_arguments(int argc, char **argv)
 {
-	enum { OPT_BUS = 256, OPT_ADMISSION, OPT_CLEAR, OPT_CONFIG, OPT_RUNTIME, OPT_BPFFS,
+	enum { OPT_BUS = 256, OPT_ADMISSION, OPT_CLEAR, OPT_CONFIG, OPT_POLICY, OPT_STATE, OPT_RUNTIME, OPT_BPFFS,
 	       OPT_DEBUG, OPT_HELP, OPT_VERSION, OPT_SCRIPT };
 	static const struct option options[] = {
 		{ "bus", required_argument, NULL, OPT_BUS },
@@ -57,6 +77,8 @@ static int parse_arguments(int argc, char **argv)
 		{ "admission", required_argument, NULL, OPT_ADMISSION },
 		{ "clear", no_argument, NULL, OPT_CLEAR },
 		{ "config", required_argument, NULL, OPT_CONFIG },
+		{ "policy-dirs", required_argument, NULL, OPT_POLICY },
+		{ "state-dir", required_argument, NULL, OPT_STATE },
 		{ "runtime-dir", required_argument, NULL, OPT_RUNTIME },
 		{ "bpffs", required_argument, NULL, OPT_BPFFS },
 		{ "debug", no_argument, NULL, OPT_DEBUG },
@@ -88,6 +110,13 @@ static int parse_arguments(int argc, char **argv)
 			break;
 		case OPT_CONFIG:
 			arg_options.config = optarg;
+			break;
+		case OPT_POLICY:
+			if (parse_policy_dirs(optarg) < 0)
+				return -EINVAL;
+			break;
+		case OPT_STATE:
+			arg_options.state_dir = optarg;
 			break;
 		case OPT_RUNTIME:
 			arg_options.runtime_dir = optarg;

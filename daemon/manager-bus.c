@@ -7,6 +7,7 @@
 #include "log.h"
 #include "manager-bus.h"
 #include "metrics.h"
+#include "policy-bus.h"
 #include "probe.h"
 #include "ruleset.h"
 #include "util/escape.h"
@@ -38,6 +39,13 @@ int bus_read_text(sd_bus_message *call, size_t max, const char **ret, sd_bus_err
 	return 0;
 }
 
+const struct vm *bus_find_vm(const struct manager *m, const char *what)
+{
+	struct vm *vm;
+
+	return vm_table_resolve(&m->vms, what, &vm, NULL, 0) == VM_FOUND ? vm : NULL;
+}
+
 int bus_resolve_vm(struct manager *m, const char *what, struct vm **ret, sd_bus_error *reterr)
 {
 	_cleanup_free_ char *shown = NULL;
@@ -64,7 +72,7 @@ static int method_list_vms(sd_bus_message *call, void *userdata, sd_bus_error *r
 	struct manager *m = userdata;
 	int r;
 
-	r = auth_check(call, AUTH_LIST, NULL, reterr);
+	r = auth_check(&m->auth, call, AUTH_LIST, NULL, NULL, reterr);
 	if (r <= 0)
 		return r < 0 ? r : 1;
 	r = bus_need_kernel(m, reterr);
@@ -92,12 +100,13 @@ static int method_describe_vm(sd_bus_message *call, void *userdata, sd_bus_error
 	struct vm *vm;
 	int r;
 
-	r = auth_check(call, AUTH_LIST, NULL, reterr);
+	r = bus_read_text(call, MERLON_WHAT_MAX, &what, reterr);
+	if (r < 0)
+		return r;
+	r = auth_check(&m->auth, call, AUTH_LIST, bus_find_vm(m, what), NULL, reterr);
 	if (r <= 0)
 		return r < 0 ? r : 1;
-	r = bus_read_text(call, MERLON_WHAT_MAX, &what, reterr);
-	if (r >= 0)
-		r = bus_need_kernel(m, reterr);
+	r = bus_need_kernel(m, reterr);
 	if (r >= 0)
 		r = bus_resolve_vm(m, what, &vm, reterr);
 	if (r < 0)
@@ -117,7 +126,7 @@ static int method_probe(sd_bus_message *call, void *userdata, sd_bus_error *rete
 	int r;
 
 	/* The one method that says everything without a kernel, too: that is its use. */
-	r = auth_check(call, AUTH_LIST, NULL, reterr);
+	r = auth_check(&m->auth, call, AUTH_LIST, NULL, NULL, reterr);
 	if (r <= 0)
 		return r < 0 ? r : 1;
 	if (m->kernel)
@@ -131,26 +140,26 @@ static int method_probe(sd_bus_message *call, void *userdata, sd_bus_error *rete
 static int method_metrics(sd_bus_message *call, void *userdata, sd_bus_error *reterr)
 {
 	_cleanup_free_ char *text = NULL;
+	struct manager *m = userdata;
 	int r;
 
 	/* Without a kernel as well: merlon_degraded says so. */
-	r = auth_check(call, AUTH_LIST, NULL, reterr);
+	r = auth_check(&m->auth, call, AUTH_LIST, NULL, NULL, reterr);
 	if (r <= 0)
 		return r < 0 ? r : 1;
-	r = metrics_text(userdata, &text);
+	r = metrics_text(m, &text);
 	if (r < 0)
 		return r;
 	return sd_bus_reply_method_return(call, "s", text);
 }
 
-/* {} is every VM: *@ret 0. */
-static int read_filter(struct manager *m, const char *text, uint64_t *ret, sd_bus_error *reterr)
+/* What a filter calls its VM, to be freed; {} is every VM: *@ret NULL. */
+static int read_filter(const char *text, char **ret, sd_bus_error *reterr)
 {
 	static const char expected[] = "Expected a filter {}, {\"vm\": 17} or {\"vm\": \"name\"}";
 	_cleanup_json_ struct json_object *o = NULL;
 	struct json_object *value;
-	struct vm *vm;
-	char what[32];
+	char *what;
 	int r;
 
 	r = json_parse(text, strlen(text), &o);
@@ -159,44 +168,66 @@ static int read_filter(struct manager *m, const char *text, uint64_t *ret, sd_bu
 	if (r < 0 || !json_object_is_type(o, json_type_object))
 		return sd_bus_error_set(reterr, SD_BUS_ERROR_INVALID_ARGS, expected);
 	if (json_object_object_length(o) == 0) {
-		*ret = 0;
+		*ret = NULL;
 		return 0;
 	}
 	if (json_object_object_length(o) != 1 || !json_object_object_get_ex(o, "vm", &value))
 		return sd_bus_error_set(reterr, SD_BUS_ERROR_INVALID_ARGS, expected);
 	if (json_object_is_type(value, json_type_int)) {
-		snprintf(what, sizeof(what), "#%llu",
-			 (unsigned long long)json_object_get_uint64(value));
-		r = bus_resolve_vm(m, what, &vm, reterr);
+		if (asprintf(&what, "#%llu",
+			     (unsigned long long)json_object_get_uint64(value)) < 0)
+			return -ENOMEM;
 	} else if (json_object_is_type(value, json_type_string)) {
-		r = bus_resolve_vm(m, json_object_get_string(value), &vm, reterr);
+		what = strdup(json_object_get_string(value));
+		if (!what)
+			return -ENOMEM;
 	} else {
 		return sd_bus_error_set(reterr, SD_BUS_ERROR_INVALID_ARGS, expected);
 	}
+	*ret = what;
+	return 0;
+}
+
+/*
+ * A call with a filter: whose it is, and the id of the VM it wants events of, 0 for all.
+ * Returns as auth_check().
+ */
+static int may_have_events(struct manager *m, sd_bus_message *call, uid_t *ret_uid,
+			   uint64_t *ret_vm, sd_bus_error *reterr)
+{
+	_cleanup_free_ char *what = NULL;
+	struct vm *vm = NULL;
+	const char *text;
+	int r;
+
+	r = bus_read_text(call, FILTER_MAX, &text, reterr);
+	if (r >= 0)
+		r = read_filter(text, &what, reterr);
 	if (r < 0)
 		return r;
-	*ret = vm->info.id;
-	return 0;
+	r = auth_check(&m->auth, call, AUTH_LIST, what ? bus_find_vm(m, what) : NULL, ret_uid,
+		       reterr);
+	if (r <= 0)
+		return r;
+	r = bus_need_kernel(m, reterr);
+	if (r >= 0 && what)
+		r = bus_resolve_vm(m, what, &vm, reterr);
+	if (r < 0)
+		return r;
+	*ret_vm = vm ? vm->info.id : 0;
+	return 1;
 }
 
 static int method_watch(sd_bus_message *call, void *userdata, sd_bus_error *reterr)
 {
 	struct manager *m = userdata;
-	const char *text;
-	uint64_t vm = 0;
+	uint64_t vm;
 	uid_t uid;
 	int r;
 
-	r = auth_check(call, AUTH_LIST, &uid, reterr);
+	r = may_have_events(m, call, &uid, &vm, reterr);
 	if (r <= 0)
 		return r < 0 ? r : 1;
-	r = bus_read_text(call, FILTER_MAX, &text, reterr);
-	if (r >= 0)
-		r = bus_need_kernel(m, reterr);
-	if (r >= 0)
-		r = read_filter(m, text, &vm, reterr);
-	if (r < 0)
-		return r;
 	r = watch_set(&m->watches, m->bus, sd_bus_message_get_sender(call), uid, vm);
 	if (r == -EDQUOT)
 		return bus_fault(reterr, MERLON_E_LIMITS_EXCEEDED,
@@ -212,9 +243,12 @@ static int method_watch(sd_bus_message *call, void *userdata, sd_bus_error *rete
 static int method_unwatch(sd_bus_message *call, void *userdata, sd_bus_error *reterr)
 {
 	struct manager *m = userdata;
+	uint64_t vm = watch_vm(&m->watches, sd_bus_message_get_sender(call));
 	int r;
 
-	r = auth_check(call, AUTH_LIST, NULL, reterr);
+	/* Who was let watch one VM may end that, too. */
+	r = auth_check(&m->auth, call, AUTH_LIST, vm ? vm_table_find(&m->vms, vm) : NULL, NULL,
+		       reterr);
 	if (r <= 0)
 		return r < 0 ? r : 1;
 	watch_remove(&m->watches, sd_bus_message_get_sender(call));
@@ -225,21 +259,13 @@ static int method_subscribe(sd_bus_message *call, void *userdata, sd_bus_error *
 {
 	_cleanup_close_ int fd = -EBADF;
 	struct manager *m = userdata;
-	const char *text;
-	uint64_t vm = 0;
+	uint64_t vm;
 	uid_t uid;
 	int r;
 
-	r = auth_check(call, AUTH_LIST, &uid, reterr);
+	r = may_have_events(m, call, &uid, &vm, reterr);
 	if (r <= 0)
 		return r < 0 ? r : 1;
-	r = bus_read_text(call, FILTER_MAX, &text, reterr);
-	if (r >= 0)
-		r = bus_need_kernel(m, reterr);
-	if (r >= 0)
-		r = read_filter(m, text, &vm, reterr);
-	if (r < 0)
-		return r;
 	r = stream_open(&m->streams, m->event, m->bus, sd_bus_message_get_sender(call), uid, vm,
 			&fd);
 	if (r == -EDQUOT)
@@ -317,7 +343,7 @@ static int method_clear_all(sd_bus_message *call, void *userdata, sd_bus_error *
 	struct manager *m = userdata;
 	int r, dry_run;
 
-	r = auth_check(call, AUTH_MANAGE, NULL, reterr);
+	r = auth_check(&m->auth, call, AUTH_MANAGE, NULL, NULL, reterr);
 	if (r <= 0)
 		return r < 0 ? r : 1;
 	r = sd_bus_message_read(call, "b", &dry_run);
@@ -404,6 +430,19 @@ static const sd_bus_vtable manager_vtable[] = {
 				 method_subscribe, SD_BUS_VTABLE_UNPRIVILEGED),
 	SD_BUS_METHOD_WITH_NAMES("ClearAll", "b", SD_BUS_PARAM(dry_run), "s", SD_BUS_PARAM(report),
 				 method_clear_all, SD_BUS_VTABLE_UNPRIVILEGED),
+	SD_BUS_METHOD_WITH_NAMES("ReloadPolicies", "b", SD_BUS_PARAM(dry_run), "s",
+				 SD_BUS_PARAM(report), policy_bus_reload,
+				 SD_BUS_VTABLE_UNPRIVILEGED),
+	SD_BUS_METHOD_WITH_NAMES("ListPolicies", NULL,, "s", SD_BUS_PARAM(policies),
+				 policy_bus_list, SD_BUS_VTABLE_UNPRIVILEGED),
+	SD_BUS_METHOD_WITH_NAMES("LoadPolicy", "ssbb",
+				 SD_BUS_PARAM(name) SD_BUS_PARAM(policy) SD_BUS_PARAM(persist)
+				 SD_BUS_PARAM(dry_run), "s", SD_BUS_PARAM(report),
+				 policy_bus_load, SD_BUS_VTABLE_UNPRIVILEGED),
+	SD_BUS_METHOD_WITH_NAMES("UnloadPolicy", "sbb",
+				 SD_BUS_PARAM(name) SD_BUS_PARAM(persist) SD_BUS_PARAM(dry_run),
+				 "s", SD_BUS_PARAM(report),
+				 policy_bus_unload, SD_BUS_VTABLE_UNPRIVILEGED),
 	SD_BUS_SIGNAL_WITH_NAMES("Event", "ttss", SD_BUS_PARAM(vm) SD_BUS_PARAM(seq)
 				 SD_BUS_PARAM(kind) SD_BUS_PARAM(json), 0),
 	SD_BUS_PROPERTY("Version", "s", property_version, 0, SD_BUS_VTABLE_PROPERTY_CONST),

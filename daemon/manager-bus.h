@@ -17,6 +17,9 @@ int manager_bus_publish(struct manager *m);
  */
 int bus_need_kernel(struct manager *m, sd_bus_error *reterr);
 
+/* For auth_check(), which tells nobody why: the VM by any of its names, or NULL. */
+const struct vm *bus_find_vm(const struct manager *m, const char *what);
+
 /* The VM by any of its names, or @reterr and a negative errno. */
 int bus_resolve_vm(struct manager *m, const char *what, struct vm **ret, sd_bus_error *reterr);
 

@@ -67,29 +67,49 @@ void manager_set_degraded(struct manager *m, enum merlon_degraded reason, bool o
 		log_notice("No longer degraded: %s.", merlon_degraded_name(reason));
 }
 
-static int add_reason(char ***strv, size_t *n, enum merlon_degraded reason, const struct vm *vm)
+/* @detail: NULL for none */
+static int add_text(char ***strv, size_t *n, enum merlon_degraded reason, const char *detail)
 {
 	char **grown = reallocarray(*strv, *n + 2, sizeof(*grown));
 	char *s = NULL;
-	int r;
 
 	if (!grown)
 		return -ENOMEM;
 	*strv = grown;
-	if (vm)
-		r = asprintf(&s, "%s:%llu", merlon_degraded_name(reason),
-			     (unsigned long long)vm->info.id);
-	else
-		r = asprintf(&s, "%s", merlon_degraded_name(reason));
-	if (r < 0)
+	if (asprintf(&s, "%s%s%s", merlon_degraded_name(reason), detail ? ":" : "",
+		     detail ? detail : "") < 0)
 		return -ENOMEM;
 	grown[(*n)++] = s;
 	grown[*n] = NULL;
 	return 0;
 }
 
+static int add_reason(char ***strv, size_t *n, enum merlon_degraded reason, const struct vm *vm)
+{
+	char id[24];
+
+	if (vm)
+		snprintf(id, sizeof(id), "%llu", (unsigned long long)vm->info.id);
+	return add_text(strv, n, reason, vm ? id : NULL);
+}
+
+/* "policy-invalid:FILE" of each file that is broken. */
+static int add_invalid(char ***strv, size_t *n, const struct policies *p)
+{
+	int r = 0;
+
+	if (p->dir_error)
+		r = add_text(strv, n, MERLON_DEGRADED_POLICY_INVALID, p->dir_error);
+	for (size_t i = 0; r >= 0 && i < p->n; i++)
+		if (p->entries[i].error)
+			r = add_text(strv, n, MERLON_DEGRADED_POLICY_INVALID, p->entries[i].path);
+	return r;
+}
+
 static bool vm_unprotected(const struct vm *vm)
 {
+	if (vm->policy_failed && !(vm->info.flags & KVM_VMI_VM_DEAD))
+		return true;
 	for (size_t i = 0; i < vm->n_rules; i++)
 		if (vm->rules[i].info.rule.flags & KVM_VMI_RULE_DISARMED ||
 		    !pinning_is_whole(vm, &vm->rules[i]))
@@ -124,6 +144,8 @@ int manager_degraded(const struct manager *m, char ***ret)
 			r = add_reason(&strv, &n, MERLON_DEGRADED_ADMISSION_EXPIRED, vm);
 		orphans |= vm_has_orphans(vm);
 	}
+	if (r >= 0)
+		r = add_invalid(&strv, &n, &m->policies);
 	if (r >= 0 && orphans)
 		r = add_reason(&strv, &n, MERLON_DEGRADED_ORPHAN_RULES, NULL);
 	if (r < 0) {
@@ -301,7 +323,10 @@ static int open_kernel(struct manager *m, struct kernel_missing *reterr_missing)
 	return kernel_backend.open(&setup, &m->kernel, reterr_missing);
 }
 
-/* The command line counts, then the settings; what nobody could read changes nothing. */
+/*
+ * The command line counts, then the settings; what nobody could read changes nothing.  Where
+ * neither says a word, a new VM waits for the policies there are.
+ */
 static int set_admission(struct manager *m)
 {
 	enum kvm_vmi_admission mode = m->settings.admission;
@@ -310,7 +335,18 @@ static int set_admission(struct manager *m)
 		mode = (enum kvm_vmi_admission)m->options.admission;
 	else if (m->degraded & 1U << MERLON_DEGRADED_SETTINGS_INVALID)
 		return 0;
+	else if (!m->settings.admission_said && policies_enforce(&m->policies))
+		mode = KVM_VMI_ADMIT_OPEN;
+	m->admission = mode;
 	return m->kernel->ops->set_admission(m->kernel, mode, m->settings.admission_ms);
+}
+
+void manager_set_admission(struct manager *m)
+{
+	int r = m->kernel ? set_admission(m) : 0;
+
+	if (r < 0)
+		log_error_errno(r, "Admission cannot be set: %m");
 }
 
 /* Takes hold of the kernel if it can protect; otherwise says once why it cannot. */
@@ -363,6 +399,11 @@ static int on_tick(sd_event_source *source, uint64_t usec, void *userdata)
 	} else {
 		check_control_lost(m);
 		inventory_reconcile(m);
+		/* A directory that is new is read, and what has failed is tried again. */
+		if (policy_watch_refresh(m))
+			policies_look(m);
+		policies_retry(m);
+		manager_set_admission(m);
 		m->lost_recently = false;
 		inventory_tell_lost(m);
 		for (size_t i = 0; i < m->vms.n; i++)
@@ -487,6 +528,7 @@ struct manager *manager_free(struct manager *m)
 		return NULL;
 	sd_bus_slot_unref(m->manager_slot);
 	sd_bus_slot_unref(m->vm_slot);
+	auth_done(&m->auth);
 	watch_done(&m->watches);
 	stream_done(&m->streams);
 	sd_event_source_disable_unref(m->tick);
@@ -494,7 +536,9 @@ struct manager *manager_free(struct manager *m)
 	sd_event_source_disable_unref(m->pause_timer);
 	sd_event_source_disable_unref(m->isolation_timer);
 	sd_event_source_disable_unref(m->sweep);
+	policy_watch_done(&m->policy_watch);
 	drop_kernel(m);
+	policies_done(&m->policies);
 	vm_table_done(&m->vms);
 	settings_done(&m->settings);
 	sd_bus_flush_close_unref(m->bus);
@@ -522,24 +566,27 @@ int manager_start(struct manager *m)
 				m->options.runtime_dir);
 		manager_set_degraded(m, MERLON_DEGRADED_STATE_LOST, true);
 	}
+	/* Before the VMs are found: what each of them gets is known then. */
+	(void)policy_watch_refresh(m);
+	(void)policies_reload(m, false, NULL);
 	try_kernel(m);
 	return 0;
 }
 
 void manager_reload(struct manager *m)
 {
-	int r;
-
 	load_settings(m);
+	(void)policy_watch_refresh(m);
 	if (!m->kernel) {
+		(void)policies_reload(m, false, NULL);
 		try_kernel(m);
 		return;
 	}
-	r = set_admission(m);
-	if (r < 0)
-		log_error_errno(r, "Admission cannot be set: %m");
 	engine_check_default(m);
+	/* First who the VMs are, which the settings decide too, then what they get. */
 	inventory_reconcile(m);
+	(void)policies_reload(m, false, NULL);
+	manager_set_admission(m);
 }
 
 static int clear_vms(struct kernel *k, size_t *ret_vms)

@@ -12,7 +12,10 @@
 #include <systemd/sd-bus.h>
 #include <systemd/sd-event.h>
 
+#include "auth.h"
 #include "kernel.h"
+#include "policies.h"
+#include "policy-watch.h"
 #include "settings.h"
 #include "stream.h"
 #include "vm.h"
@@ -22,6 +25,8 @@
  * struct manager_options - the command line
  * @runtime_dir, @bpffs_dir: directories
  * @config: settings file
+ * @policy_dirs: where policies are, from the one that counts first
+ * @state_dir: what outlives a boot
  * @script: of the fake kernel, or NULL
  * @admission: enum kvm_vmi_admission, -1: as the settings say
  */
@@ -29,6 +34,8 @@ struct manager_options {
 	const char *runtime_dir;
 	const char *bpffs_dir;
 	const char *config;
+	const char *policy_dirs[POLICY_NR_DIRS];
+	const char *state_dir;
 	const char *script;
 	int admission;
 };
@@ -37,9 +44,11 @@ struct manager_options {
  * struct manager - the daemon
  * @kernel: NULL while there is none that can protect; @missing says why
  * @caps: what @kernel can do
+ * @admission: what new VMs wait for
  * @degraded: bit per enum merlon_degraded, for those without a VM in them
  * @control_lost: lost records of the control ring that were made up for
  * @lost_recently: events were lost since the last tick
+ * @auth: calls that wait for what auth_check() asks
  * @tick: every half minute; @lost_timer: a second after events came; @pause_timer:
  *	while the bus has more to write than it should; @isolation_timer: each second
  *	where KVM isolates; @sweep: frees VMs that ended
@@ -53,9 +62,13 @@ struct manager {
 	struct kvm_vmi_caps caps;
 	struct settings settings;
 	struct vm_table vms;
+	struct policies policies;
+	struct policy_watch policy_watch;
 	struct watch_list watches;
 	struct stream_list streams;
+	struct auth auth;
 	unsigned int degraded;
+	enum kvm_vmi_admission admission;
 	uint64_t control_lost;
 	bool lost_recently;
 	int lock_fd;
@@ -94,7 +107,7 @@ struct manager *manager_free(struct manager *m);
  */
 int manager_start(struct manager *m);
 
-/* SIGHUP: settings again, and a look at the kernel.  Logs. */
+/* SIGHUP: settings and policies again, and a look at the kernel.  Logs. */
 void manager_reload(struct manager *m);
 
 /**
@@ -110,6 +123,12 @@ size_t manager_count_rules(const struct manager *m);
 
 /* Writes state.json; a failure is logged and, since names would be lost, returned. */
 int manager_save(struct manager *m);
+
+/*
+ * Tells the kernel what a new VM waits for: the settings and the policies have changed.
+ * Logs.
+ */
+void manager_set_admission(struct manager *m);
 
 /* Adds to or takes from the reasons for Degraded. */
 void manager_set_degraded(struct manager *m, enum merlon_degraded reason, bool on);

@@ -7,15 +7,6 @@
 #include "ruleset.h"
 #include "util/json.h"
 
-/* The interface of the first kernel that updates a rule. */
-#define ABI_UPDATE 5
-
-const char *mode_of(const struct rule *rule)
-{
-	return rule->learn ? MERLON_MODE_LEARN :
-	       rule->monitor ? MERLON_MODE_MONITOR : MERLON_MODE_ENFORCE;
-}
-
 static int report_text(const char *name, const char *word, bool dry_run, char **ret)
 {
 	_cleanup_json_ struct json_object *o = json_object_new_object();
@@ -37,8 +28,8 @@ static int report_text(const char *name, const char *word, bool dry_run, char **
  * ends lets everything through before it does not learn: at no time it denies what both
  * modes allow.
  */
-static int change(struct manager *m, struct vm *vm, const struct vm_rule *rule,
-		  const struct rule *wanted)
+int mode_change(struct manager *m, struct vm *vm, const struct vm_rule *rule,
+		const struct rule *wanted, bool arm)
 {
 	uint64_t cookie = vm_cookie(vm->info.id, rule->rule.name);
 	bool begins = wanted->learn && !rule->rule.learn;
@@ -50,7 +41,8 @@ static int change(struct manager *m, struct vm *vm, const struct vm_rule *rule,
 	changed.rule = *wanted;
 	k = ruleset_kernel_rule(vm, &changed);
 	/* One that a reset has disarmed stays so, be it this very moment. */
-	k.flags |= KVM_VMI_RULE_UPDATE;
+	if (!arm)
+		k.flags |= KVM_VMI_RULE_UPDATE;
 	if (begins) {
 		r = learn_begin(m->kernel, cookie);
 		if (r < 0)
@@ -80,7 +72,7 @@ int mode_set(struct manager *m, struct vm *vm, const char *name, const char *wor
 	r = ruleset_check_vm(vm, reterr);
 	if (r < 0)
 		return r;
-	if (m->caps.abi < ABI_UPDATE)
+	if (m->caps.abi < MODE_ABI_UPDATE)
 		return bus_fault(reterr, MERLON_E_NOT_SUPPORTED,
 				 "This kernel (interface %u) cannot change a rule's mode: drop it "
 				 "and set it anew", m->caps.abi);
@@ -108,7 +100,7 @@ int mode_set(struct manager *m, struct vm *vm, const char *name, const char *wor
 		return r;
 	if (!dry_run) {
 		/* Also if it has that mode: what failed halfway is completed so. */
-		r = change(m, vm, rule, &wanted);
+		r = mode_change(m, vm, rule, &wanted, false);
 		if (r == -ENOENT)
 			return bus_fault(reterr, MERLON_E_NO_SUCH_RULE,
 					 "Rule '%s' was dropped just now", wanted.name);

@@ -14,8 +14,23 @@
 #include "manager.h"
 #include "vm.h"
 
-/* "enforce", "monitor" or "learn". */
-const char *mode_of(const struct rule *rule) __attribute__((__pure__));
+/* The interface of the first kernel that updates a rule. */
+#define MODE_ABI_UPDATE 5
+
+/**
+ * mode_change() - sets a rule's mode and what comes of its violations
+ * @m: the manager, with a kernel that updates rules
+ * @vm: the VM
+ * @rule: the rule as it is
+ * @wanted: as it is to be; of the same reach
+ * @arm: it is armed; otherwise armed or not as it is
+ *
+ * merlond's table is left to the caller.
+ *
+ * Return: 0 or a negative errno; -ENOENT if the kernel has it no more.
+ */
+int mode_change(struct manager *m, struct vm *vm, const struct vm_rule *rule,
+		const struct rule *wanted, bool arm);
 
 /**
  * mode_set() - changes the mode of a rule that is set

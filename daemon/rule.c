@@ -21,8 +21,7 @@ enum access_word { UNSAID, ALLOW, DENY };
 struct draft {
 	struct rule rule;
 	bool has_name, has_gpa, has_length, has_on_reset;
-	int write, read, execute, action, dflt, on_reset;
-	int ignored;			/* words with one legal value */
+	int write, read, execute, action, dflt, on_reset, arm;
 	int no_efi;
 	struct json_object *except;
 	struct json_object *pin;
@@ -30,11 +29,13 @@ struct draft {
 
 struct policy {
 	int mode, on_reset;
+	int arm;			/* of rules that do not say */
 	struct json_object *rules;
-	int ignored;
+	struct rule_head head;
 };
 
 enum mode_word { ENFORCE, MONITOR, LEARN };
+enum arm_word { NOW, BOOT };
 
 static bool name_is_valid(const char *s)
 {
@@ -59,13 +60,15 @@ static int parse_name(struct schema_text *p, const char *path, struct json_objec
 	return 0;
 }
 
-/* The same form, for a policy; merlond has no use for it yet. */
-static int check_name(struct schema_text *p, const char *path, struct json_object *v,
-		      _unused_ void *target)
+static int parse_policy_name(struct schema_text *p, const char *path, struct json_object *v,
+			     void *target)
 {
-	return name_is_valid(json_object_get_string(v))
-		       ? 0
-		       : schema_fail_expected(p, path, NAME_EXPECTED);
+	struct policy *policy = target;
+
+	if (!name_is_valid(json_object_get_string(v)))
+		return schema_fail_expected(p, path, NAME_EXPECTED);
+	strcpy(policy->head.name, json_object_get_string(v));
+	return 0;
 }
 
 static int parse_gpa(struct schema_text *p, const char *path, struct json_object *v, void *target)
@@ -143,22 +146,14 @@ static int parse_rules_array(_unused_ struct schema_text *p, _unused_ const char
 	return 0;
 }
 
-static int check_count(struct schema_text *p, const char *path, struct json_object *v,
-		       _unused_ void *target)
-{
-	uint64_t n;
-
-	return schema_integer(v, &n) < 0 ? schema_fail_expected(p, path, "a number 0..2^63-1") : 0;
-}
-
-static int check_any(_unused_ struct schema_text *p, _unused_ const char *path,
-		     _unused_ struct json_object *v, _unused_ void *target)
-{
-	return 0;
-}
-
 static int parse_match(struct schema_text *p, const char *path, struct json_object *v,
-		       void *target);
+		       void *target)
+{
+	struct policy *policy = target;
+
+	policy->head.has_match = true;
+	return match_read(p, path, v, &policy->head.match);
+}
 
 static const struct schema_word words_write[] = { { "allow", ALLOW }, { "deny", DENY }, {} };
 static const struct schema_word words_read[] = { { "allow", ALLOW }, { "deny", DENY }, {} };
@@ -177,14 +172,11 @@ static const struct schema_word words_on_reset[] = {
 	{ "disarm", KVM_VMI_RESET_DISARM }, { "keep", KVM_VMI_RESET_KEEP },
 	{ "kill", KVM_VMI_RESET_KILL }, {}
 };
-static const struct schema_word words_arm[] = {
-	{ "now", ALLOW }, { "boot", SCHEMA_NOT_BUILT }, {}
-};
+static const struct schema_word words_arm[] = { { "now", NOW }, { "boot", BOOT }, {} };
 static const struct schema_word words_efi_runtime[] = { { "no", true }, {} };
 static const struct schema_word words_mode[] = {
 	{ "monitor", MONITOR }, { "enforce", ENFORCE }, { "learn", LEARN }, {}
 };
-static const struct schema_word words_trust[] = { { "any", ALLOW }, {} };
 
 static const struct schema_field rule_fields[] = {
 	SCHEMA_OTHER("name", SCHEMA_STRING, NAME_EXPECTED, parse_name),
@@ -199,7 +191,7 @@ static const struct schema_field rule_fields[] = {
 	SCHEMA_WORD("action", words_action, struct draft, action),
 	SCHEMA_WORD("default", words_default, struct draft, dflt),
 	SCHEMA_OTHER("deadline-ms", SCHEMA_INT, "milliseconds", parse_not_built),
-	SCHEMA_WORD("arm", words_arm, struct draft, ignored),
+	SCHEMA_WORD("arm", words_arm, struct draft, arm),
 	SCHEMA_WORD("on-reset", words_on_reset, struct draft, on_reset),
 	SCHEMA_OTHER("page-table", SCHEMA_BOOL, "true or false", parse_page_table),
 	SCHEMA_OTHER("verify", SCHEMA_INT, "seconds", parse_not_built),
@@ -210,7 +202,7 @@ static const struct schema_field rule_fields[] = {
 
 static const struct schema_field policy_fields[] = {
 	SCHEMA_OTHER("version", SCHEMA_INT, "version 1", parse_version),
-	SCHEMA_OTHER("name", SCHEMA_STRING, NAME_EXPECTED, check_name),
+	SCHEMA_OTHER("name", SCHEMA_STRING, NAME_EXPECTED, parse_policy_name),
 	SCHEMA_WORD("mode", words_mode, struct policy, mode),
 	SCHEMA_WORD("on-reset", words_on_reset, struct policy, on_reset),
 	SCHEMA_OTHER("match", SCHEMA_OBJECT, "an object", parse_match),
@@ -218,20 +210,6 @@ static const struct schema_field policy_fields[] = {
 	SCHEMA_OTHER("require", SCHEMA_BOOL, "true or false", parse_not_built),
 	SCHEMA_OTHER("rules", SCHEMA_ARRAY, "an array of rules", parse_rules_array),
 };
-
-static const struct schema_field match_fields[] = {
-	SCHEMA_OTHER("vm", SCHEMA_STRING, "a pattern for names", check_any),
-	SCHEMA_OTHER("uuid", SCHEMA_STRING, "a uuid", check_any),
-	SCHEMA_OTHER("user", SCHEMA_STRING | SCHEMA_INT, "a user's name or number", check_any),
-	SCHEMA_OTHER("unit", SCHEMA_STRING, "a pattern for systemd units", check_any),
-	SCHEMA_OTHER("pid", SCHEMA_INT, "a process id", check_count),
-	SCHEMA_WORD("trust", words_trust, struct policy, ignored),
-};
-
-static int parse_match(struct schema_text *p, const char *path, struct json_object *v, void *target)
-{
-	return schema_read(p, path, v, match_fields, ARRAY_SIZE(match_fields), target);
-}
 
 /* Where the bytes are: whole sub-pages below the limit of all CPUs. */
 static int check_range(struct schema_text *p, const char *path, const struct rule *rule)
@@ -312,6 +290,7 @@ static int parse_rule(struct schema_text *p, const char *path, struct json_objec
 		.action = KVM_VMI_DENY,
 		.dflt = KVM_VMI_DENY,
 		.on_reset = policy->on_reset,
+		.arm = policy->arm,
 		.execute = RULE_EXECUTE_BOTH,
 	};
 	int r;
@@ -339,6 +318,7 @@ static int parse_rule(struct schema_text *p, const char *path, struct json_objec
 	d.rule.action = (enum kvm_vmi_verdict)d.action;
 	d.rule.dflt = (enum kvm_vmi_verdict)d.dflt;
 	d.rule.on_reset = (enum kvm_vmi_on_reset)d.on_reset;
+	d.rule.boot = d.arm == BOOT;
 	d.rule.monitor = policy->mode == MONITOR;
 	d.rule.learn = policy->mode == LEARN;
 	if (d.rule.learn && d.pin)
@@ -422,10 +402,17 @@ static int check_names_differ(struct schema_text *p, const struct rule *rules, s
 	return 0;
 }
 
-static int parse_policy(struct schema_text *p, struct json_object *root, struct rule **ret_rules,
-			size_t *ret_n)
+static int parse_policy(struct schema_text *p, struct json_object *root, enum arm_word arm,
+			struct rule_head *ret_head, struct rule **ret_rules, size_t *ret_n)
 {
-	struct policy policy = { .mode = ENFORCE, .on_reset = KVM_VMI_RESET_DISARM };
+	static const char *const modes[] = {
+		[ENFORCE] = MERLON_MODE_ENFORCE,
+		[MONITOR] = MERLON_MODE_MONITOR,
+		[LEARN] = MERLON_MODE_LEARN,
+	};
+	struct policy policy = {
+		.mode = ENFORCE, .on_reset = KVM_VMI_RESET_DISARM, .arm = arm,
+	};
 	struct rule *rules;
 	size_t n;
 	int r;
@@ -460,6 +447,8 @@ static int parse_policy(struct schema_text *p, struct json_object *root, struct 
 	if (r < 0)
 		return r;
 	*ret_n = n;
+	*ret_head = policy.head;
+	ret_head->mode = modes[policy.mode];
 	return 0;
 }
 
@@ -475,12 +464,10 @@ static bool is_policy(struct json_object *root)
 	return false;
 }
 
-static int parse_text(struct schema_text *p, struct rule **ret_rules, size_t *ret_n)
+static int parse_root(struct schema_text *p, struct json_object **ret)
 {
-	struct policy alone = { .mode = ENFORCE, .on_reset = KVM_VMI_RESET_DISARM };
 	_cleanup_json_ struct json_object *root = NULL;
 	_cleanup_free_ char *problem = NULL;
-	struct rule rule = {};
 	size_t offset;
 	int r;
 
@@ -498,9 +485,23 @@ static int parse_text(struct schema_text *p, struct rule **ret_rules, size_t *re
 		return r;
 	if (r < 0 || !json_object_is_type(root, json_type_object))
 		return schema_fail_expected(p, "", "a rule or a policy (an object)");
+	*ret = TAKE_PTR(root);
+	return 0;
+}
 
+static int parse_text(struct schema_text *p, struct rule **ret_rules, size_t *ret_n)
+{
+	struct policy alone = { .mode = ENFORCE, .on_reset = KVM_VMI_RESET_DISARM, .arm = NOW };
+	_cleanup_json_ struct json_object *root = NULL;
+	struct rule_head head;
+	struct rule rule = {};
+	int r;
+
+	r = parse_root(p, &root);
+	if (r < 0)
+		return r;
 	if (is_policy(root))
-		return parse_policy(p, root, ret_rules, ret_n);
+		return parse_policy(p, root, NOW, &head, ret_rules, ret_n);
 
 	r = parse_rule(p, "", root, &alone, &rule);
 	if (r >= 0)
@@ -519,6 +520,22 @@ int rules_parse(const char *text, size_t len, const char *file_label, struct rul
 	int r;
 
 	r = parse_text(&p, ret_rules, ret_n);
+	if (r < 0)
+		*reterr_message = p.message;
+	return r;
+}
+
+int rules_parse_policy(const char *text, size_t len, const char *file_label,
+		       struct rule_head *ret_head, struct rule **ret_rules, size_t *ret_n,
+		       char **reterr_message)
+{
+	struct schema_text p = { .text = text, .len = len, .label = file_label };
+	_cleanup_json_ struct json_object *root = NULL;
+	int r;
+
+	r = parse_root(&p, &root);
+	if (r >= 0)
+		r = parse_policy(&p, root, BOOT, ret_head, ret_rules, ret_n);
 	if (r < 0)
 		*reterr_message = p.message;
 	return r;
@@ -552,6 +569,32 @@ bool rule_can_learn(const struct rule *rule)
 	return rule->execute == KVM_VMI_RIGHT_EXEC_USER && !rule->write_deny;
 }
 
+const char *mode_of(const struct rule *rule)
+{
+	return rule->learn ? MERLON_MODE_LEARN :
+	       rule->monitor ? MERLON_MODE_MONITOR : MERLON_MODE_ENFORCE;
+}
+
+bool rule_same_reach(const struct rule *a, const struct rule *b)
+{
+	if (a->gpa != b->gpa || a->length != b->length || a->n_except != b->n_except ||
+	    a->write_deny != b->write_deny || a->read_deny != b->read_deny ||
+	    a->execute != b->execute || a->no_efi != b->no_efi ||
+	    memcmp(a->pin, b->pin, sizeof(a->pin)) != 0)
+		return false;
+	for (size_t i = 0; i < a->n_except; i++)
+		if (a->except[i].gpa != b->except[i].gpa ||
+		    a->except[i].length != b->except[i].length)
+			return false;
+	return true;
+}
+
+bool rule_same_answers(const struct rule *a, const struct rule *b)
+{
+	return a->action == b->action && a->dflt == b->dflt && a->on_reset == b->on_reset &&
+	       a->page_table == b->page_table;
+}
+
 /* Where and what. */
 static int memory_to_json(struct json_object *o, const struct rule *rule)
 {
@@ -577,7 +620,8 @@ int rule_to_json(const struct rule *rule, char **ret)
 	    (rule->no_efi && json_add_string(o, REGISTERS_EFI_KEY, "no") < 0) ||
 	    json_add_string(o, "action", merlon_verdict_name(rule->action)) < 0 ||
 	    json_add_string(o, "default", merlon_verdict_name(rule->dflt)) < 0 ||
-	    json_add_string(o, "on-reset", merlon_on_reset_name(rule->on_reset)) < 0)
+	    json_add_string(o, "on-reset", merlon_on_reset_name(rule->on_reset)) < 0 ||
+	    (rule->boot && json_add_string(o, "arm", "boot") < 0))
 		return -ENOMEM;
 	return json_text(o, JSON_ONE_LINE, ret);
 }

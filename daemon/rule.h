@@ -14,6 +14,7 @@
 #include <linux/kvm_vmi.h>
 
 #include "api/names.h"
+#include "match.h"
 
 #define RULE_EXECUTE_BOTH	(KVM_VMI_RIGHT_EXEC_KERNEL | KVM_VMI_RIGHT_EXEC_USER)
 
@@ -57,6 +58,7 @@ struct rule_span {
  * @pin: by &enum merlon_register, the bits that the guest may not clear once it has set
  *	them: of KVM_VMI_PIN_*
  * @no_efi: the guest does not call EFI's runtime services; if and only if it pins "lass"
+ * @boot: it is armed when the guest has booted, not when it is set
  * @learn: it is "learn": what the kernel executes is added to @except.  Of rules that
  *	deny the kernel execution and nothing else
  *
@@ -80,6 +82,21 @@ struct rule {
 	bool no_efi;
 	bool monitor;
 	bool learn;
+	bool boot;
+};
+
+/**
+ * struct rule_head - what a policy says beside its rules
+ * @name: "" if it has none
+ * @mode: MERLON_MODE_*, that of all its rules
+ * @has_match: it says for which VMs it is
+ * @match: for which, if so
+ */
+struct rule_head {
+	char name[MERLON_NAME_MAX + 1];
+	const char *mode;
+	bool has_match;
+	struct match match;
 };
 
 /**
@@ -104,6 +121,17 @@ int rules_parse(const char *text, size_t len, const char *file_label,
 		struct rule **ret_rules, size_t *ret_n, char **reterr_message);
 
 /**
+ * rules_parse_policy() - the text of a policy file
+ * @ret_head: filled on success
+ *
+ * The other arguments, and what it returns, are those of rules_parse(); but one rule alone
+ * is no policy, and rules that do not say are armed when their guest has booted.
+ */
+int rules_parse_policy(const char *text, size_t len, const char *file_label,
+		       struct rule_head *ret_head, struct rule **ret_rules, size_t *ret_n,
+		       char **reterr_message);
+
+/**
  * rule_copy() - a rule with exceptions of its own
  * @rule: a rule
  * @ret: filled; its @except is to be freed with free()
@@ -117,6 +145,15 @@ bool rule_pins(const struct rule *rule);
 
 /* May the rule learn: does it keep the kernel from executing, and do nothing else? */
 bool rule_can_learn(const struct rule *rule);
+
+/* "enforce", "monitor" or "learn". */
+const char *mode_of(const struct rule *rule) __attribute__((__pure__));
+
+/* Do they deny, or pin, the same things?  What comes of violations may differ. */
+bool rule_same_reach(const struct rule *a, const struct rule *b);
+
+/* Does the same come of violations?  Modes may differ, and when they are armed. */
+bool rule_same_answers(const struct rule *a, const struct rule *b);
 
 /**
  * rule_to_json() - the rule in the vocabulary that rules_parse() reads

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* The rules of one VM. */
 #include "bus-fault.h"
+#include "change.h"
 #include "engine.h"
 #include "inventory.h"
 #include "learn.h"
@@ -55,39 +56,6 @@ static void rule_from_kernel(struct vm_rule *r, const struct kvm_vmi_rule *k)
 	};
 }
 
-static int check_limits(const struct manager *m, const struct vm *vm, const struct rule *rules,
-			size_t n, sd_bus_error *reterr)
-{
-	uint64_t bytes = 0;
-
-	if (n > RULESET_MAX_RULES)
-		return bus_fault(reterr, MERLON_E_LIMITS_EXCEEDED,
-				 "%zu rules in one call; at most %u", n, RULESET_MAX_RULES);
-	for (size_t i = 0; i < n; i++) {
-		/* Who may execute costs the same for any number of pages. */
-		if (!rules[i].write_deny)
-			continue;
-		if (rules[i].length == RULE_LENGTH_ALL || rules[i].length > RULESET_MAX_BYTES)
-			bytes = RULESET_MAX_BYTES + 1;
-		else
-			bytes += rules[i].length;
-		if (bytes > RULESET_MAX_BYTES)
-			return bus_fault(reterr, MERLON_E_LIMITS_EXCEEDED,
-					 "Rules that cover more than %llu MiB in one call",
-					 RULESET_MAX_BYTES >> 20);
-	}
-	if (vm->n_rules + n > KVM_VMI_MAX_RULES)
-		return bus_fault(reterr, MERLON_E_LIMITS_EXCEEDED,
-				 "VM #%llu would have %zu rules; at most %u",
-				 (unsigned long long)vm->info.id, vm->n_rules + n,
-				 KVM_VMI_MAX_RULES);
-	if (manager_count_rules(m) + n > RULESET_MAX_TOTAL)
-		return bus_fault(reterr, MERLON_E_LIMITS_EXCEEDED,
-				 "All VMs together would have more than %u rules",
-				 RULESET_MAX_TOTAL);
-	return 0;
-}
-
 int ruleset_check_rights(const struct manager *m, const struct rule *rule,
 			  sd_bus_error *reterr)
 {
@@ -114,55 +82,6 @@ int ruleset_check_rights(const struct manager *m, const struct rule *rule,
 	return bus_fault(reterr, MERLON_E_NOT_SUPPORTED,
 			 "Rule '%s': this host cannot enforce execute '%s'; merlon probe tells "
 			 "what it can", rule->name, merlon_execute_name(rule->execute));
-}
-
-/* One past the guest's last physical address. */
-static uint64_t gpa_limit(const struct vm *vm)
-{
-	return vm->info.maxphyaddr >= 64 ? UINT64_MAX : 1ULL << vm->info.maxphyaddr;
-}
-
-static int check_memory(const struct manager *m, const struct vm *vm, const struct rule *rule,
-			sd_bus_error *reterr)
-{
-	uint64_t limit = gpa_limit(vm);
-
-	if (rule->gpa >= limit || rule->length > limit - rule->gpa)
-		return bus_fault(reterr, MERLON_E_INVALID_RULE,
-				 "Rule '%s': 0x%llx bytes at 0x%llx reach beyond the guest's "
-				 "%u-bit physical addresses", rule->name,
-				 (unsigned long long)rule->length, (unsigned long long)rule->gpa,
-				 vm->info.maxphyaddr);
-	if (rule->write_deny &&
-	    (!(m->caps.features & KVM_VMI_CAP_WRITE) ||
-	     (!map_whole_frames(rule->gpa, rule->length) &&
-	      !(m->caps.features & (KVM_VMI_CAP_SUBPAGE_SW | KVM_VMI_CAP_SUBPAGE_HW)))))
-		return bus_fault(reterr, MERLON_E_NOT_SUPPORTED,
-				 "Rule '%s': this kernel cannot deny writes to %s", rule->name,
-				 m->caps.features & KVM_VMI_CAP_WRITE ? "parts of pages" : "pages");
-	if (rule->n_except &&
-	    rule->except[rule->n_except - 1].gpa + rule->except[rule->n_except - 1].length > limit)
-		return bus_fault(reterr, MERLON_E_INVALID_RULE,
-				 "Rule '%s': an exception reaches beyond the guest's %u-bit "
-				 "physical addresses", rule->name, vm->info.maxphyaddr);
-	if (rule->learn)
-		return learn_check(m, rule, reterr);
-	return ruleset_check_rights(m, rule, reterr);
-}
-
-static int check_rule(const struct manager *m, const struct vm *vm, const struct rule *rule,
-		      sd_bus_error *reterr)
-{
-	if (vm_find_rule_by_name(vm, rule->name))
-		return bus_fault(reterr, MERLON_E_RULE_EXISTS,
-				 "VM #%llu already has a rule '%s'",
-				 (unsigned long long)vm->info.id, rule->name);
-	if (!(m->caps.verdicts & 1U << rule->action))
-		return bus_fault(reterr, MERLON_E_NOT_SUPPORTED,
-				 "Rule '%s': this kernel does not do action '%s'", rule->name,
-				 merlon_verdict_name(rule->action));
-	return rule_pins(rule) ? pinning_check(m, rule, reterr) :
-				 check_memory(m, vm, rule, reterr);
 }
 
 int ruleset_check_vm(const struct vm *vm, sd_bus_error *reterr)
@@ -239,6 +158,10 @@ static int describe_rule(struct json_object *o, const struct vm_rule *r,
 		e = json_add_string(o, "default", merlon_verdict_name(r->rule.dflt));
 	if (e >= 0)
 		e = json_add_string(o, "on-reset", merlon_on_reset_name(r->rule.on_reset));
+	if (e >= 0 && !r->orphan)
+		e = json_add_string(o, "arm", r->rule.boot ? "boot" : "now");
+	if (e >= 0 && r->policy[0])
+		e = json_add_string(o, "policy", r->policy);
 	if (e >= 0 && !pins)
 		e = json_add_bool(o, "page-table", r->rule.page_table);
 	if (e >= 0 && !pins)
@@ -280,177 +203,46 @@ static int protect_report(const struct vm_rule *rules, size_t n, enum kvm_vmi_en
 	return report_text(dry_run ? "would-apply" : "applied", TAKE_PTR(array), ret);
 }
 
-/*
- * Rules first, for ranges and pins point to them; a rule without denies nothing.
- * The kernel takes a batch whole or not at all; with several batches it is this
- * function's caller that takes back what went through.
- */
-static int apply(struct kernel *k, const struct vm *vm, const struct vm_rule *rules, size_t n,
-		 const char **ret_what)
-{
-	_cleanup_free_ struct kvm_vmi_range *ranges = NULL;
-	_cleanup_free_ struct kvm_vmi_rule *batch = NULL;
-	size_t n_ranges = 0, room = 0;
-	int r;
-
-	*ret_what = "Setting rules";
-	for (size_t i = 0; i < n; i++)
-		room += map_max_ranges(&rules[i].rule);
-	batch = calloc(n, sizeof(*batch));
-	ranges = calloc(room, sizeof(*ranges));
-	if (!batch || !ranges)
-		return -ENOMEM;
-	for (size_t i = 0; i < n; i++) {
-		batch[i] = ruleset_kernel_rule(vm, &rules[i]);
-		if (rule_pins(&rules[i].rule))
-			continue;
-		r = map_rule(rules[i].id, &rules[i].rule, &ranges[n_ranges]);
-		if (r < 0)
-			return r;
-		n_ranges += (size_t)r;
-	}
-	for (size_t i = 0; i < n; i += KVM_VMI_MAX_BATCH) {
-		size_t k_n = n - i < KVM_VMI_MAX_BATCH ? n - i : KVM_VMI_MAX_BATCH;
-
-		r = k->ops->set_rules(k, vm->info.id, batch + i, k_n);
-		if (r < 0)
-			return r;
-	}
-	for (size_t i = 0; i < n; i++) {
-		/* One of that name may have learned before. */
-		r = rules[i].rule.learn ? learn_begin(k, batch[i].cookie) :
-					  learn_end(k, batch[i].cookie);
-		if (r < 0)
-			return r;
-	}
-	*ret_what = "Protecting memory";
-	for (size_t i = 0; i < n_ranges; i += KVM_VMI_MAX_BATCH) {
-		size_t k_n = n_ranges - i < KVM_VMI_MAX_BATCH ? n_ranges - i : KVM_VMI_MAX_BATCH;
-
-		r = k->ops->set_access(k, vm->info.id, ranges + i, k_n);
-		if (r < 0)
-			return r;
-	}
-	*ret_what = "Pinning registers";
-	for (size_t i = 0; i < n; i++) {
-		if (!rule_pins(&rules[i].rule))
-			continue;
-		r = pinning_set(k, vm, rules[i].id, &rules[i].rule);
-		if (r < 0)
-			return r;
-	}
-	return 0;
-}
-
-/* Rules that did not make it, out of the kernel and the VM. */
-static void take_back(struct kernel *k, struct vm *vm, const struct vm_rule *rules, size_t n,
-		      bool in_kernel)
-{
-	for (size_t i = 0; i < n; i++) {
-		int r = in_kernel ? k->ops->clear_rule(k, vm->info.id, rules[i].id) : 0;
-
-		if (in_kernel && rules[i].rule.learn)
-			(void)learn_end(k, vm_cookie(vm->info.id, rules[i].rule.name));
-		if (r < 0 && r != -ENOENT && r != -ESRCH && r != -EIO)
-			log_warning_errno(r, "VM #%llu: rule '%s' could not be taken back, "
-					  "ignoring: %m", (unsigned long long)vm->info.id,
-					  rules[i].rule.name);
-		vm_remove_rule(vm, rules[i].id);
-	}
-}
-
 int ruleset_protect(struct manager *m, struct vm *vm, const struct rule *rules, size_t n,
 		    bool dry_run, char **ret_report, sd_bus_error *reterr)
 {
-	_cleanup_free_ struct vm_rule *planned = NULL;
+	_cleanup_(change_done) struct change change = {};
 	_cleanup_free_ char *report = NULL;
-	uint32_t next = vm->next_rule;
-	const char *what = "Setting rules";
-	bool of_memory = false, asked;
-	size_t added = 0;
 	int r;
 
 	/* Whether its engine is settled, for one; that it is gone comes out below. */
 	(void)inventory_refresh(m, vm);
-	r = ruleset_check_vm(vm, reterr);
+	r = change_add_all(vm, rules, n, &change);
 	if (r >= 0)
-		r = check_limits(m, vm, rules, n, reterr);
+		r = change_plan(m, &change, reterr);
 	if (r < 0)
 		return r;
-
-	planned = calloc(n, sizeof(*planned));
-	if (!planned)
-		return -ENOMEM;
-	for (size_t i = 0; i < n; i++) {
-		/* The caller's exceptions, for as long as this takes. */
-		planned[i].rule = rules[i];
-		memcpy(planned[i].pinned, rules[i].pin, sizeof(planned[i].pinned));
-		of_memory |= !rule_pins(&rules[i]);
-		if (!rule_pins(&rules[i]) && rules[i].length == RULE_LENGTH_ALL &&
-		    rules[i].gpa < gpa_limit(vm))
-			planned[i].rule.length = gpa_limit(vm) - rules[i].gpa;
-		r = check_rule(m, vm, &planned[i].rule, reterr);
-		if (r < 0)
-			goto forget_ids;
-		planned[i].id = vm_next_rule_id(vm);
-		if (!planned[i].id) {
-			r = bus_fault(reterr, MERLON_E_LIMITS_EXCEEDED, "No rule id is free");
-			goto forget_ids;
-		}
-	}
 	/* Before anything changes: a report that cannot be written is no reason to undo. */
-	r = protect_report(planned, n, engine_of(m, vm), dry_run, &report);
+	r = protect_report(change.planned, n, engine_of(m, vm), dry_run, &report);
+	if (r < 0 || dry_run) {
+		change_unplan(&change);
+		if (r >= 0)
+			*ret_report = TAKE_PTR(report);
+		return r;
+	}
+	r = change_stage(&change);
 	if (r < 0)
-		goto forget;
-	if (dry_run) {
-		vm->next_rule = next;
-		*ret_report = TAKE_PTR(report);
-		return 0;
-	}
-
-	for (; added < n; added++) {
-		struct vm_rule *rule = vm_add_rule(vm, planned[added].id);
-
-		if (!rule || rule_copy(&planned[added].rule, &rule->rule) < 0) {
-			if (rule)
-				vm_remove_rule(vm, planned[added].id);
-			r = -ENOMEM;
-			goto forget;
-		}
-		rule->info.rule = ruleset_kernel_rule(vm, rule);
-		memcpy(rule->pinned, planned[added].pinned, sizeof(rule->pinned));
-	}
-	what = "Saving the names of rules";
+		return r;
 	r = manager_save(m);
-	if (r < 0)
-		goto forget;
-	/* Registers have no engine, and settle none. */
-	asked = of_memory && engine_begin(m, vm);
-	r = apply(m->kernel, vm, planned, n, &what);
 	if (r < 0) {
-		take_back(m->kernel, vm, planned, added, true);
-		if (asked)
-			engine_undo(m, vm);
-		(void)manager_save(m);
-		return bus_fault_errno(reterr, r, what);
+		change_unstage(&change);
+		return r == -ENOMEM ? r : bus_fault_errno(reterr, r, "Saving the names of rules");
 	}
-	vm->info.rules = (uint32_t)vm->n_rules;
-	for (size_t i = 0; i < n; i++)
-		inventory_emit_rule(m, vm, MERLON_EVENT_RULE_SET, planned[i].id,
-				  planned[i].rule.name);
+	r = change_commit(m, &change, reterr);
+	if (r < 0) {
+		(void)manager_save(m);
+		return r;
+	}
 	log_info("VM #%llu: %zu rule%s set.", (unsigned long long)vm->info.id, n,
 		 n == 1 ? "" : "s");
 	manager_notify_status(m);
 	*ret_report = TAKE_PTR(report);
 	return 0;
-
-forget:
-	take_back(m->kernel, vm, planned, added, false);
-	if (r != -ENOMEM)
-		r = bus_fault_errno(reterr, r, what);
-forget_ids:
-	vm->next_rule = next;
-	return r;
 }
 
 /* An orphan has no name; this is how it is called. */
@@ -490,17 +282,21 @@ struct vm_rule *ruleset_find(const struct vm *vm, const char *name)
 	return vm_find_rule(vm, (uint32_t)id);
 }
 
-static void forget_rule(struct manager *m, struct vm *vm, uint32_t id)
+void ruleset_forget(struct manager *m, struct vm *vm, uint32_t id)
 {
-	struct vm_rule *rule = vm_find_rule(vm, id);
+	struct vm_rule *rule = vm_find_rule(vm, id), *namesake;
 	char name[MERLON_NAME_MAX + 1];
+	bool learns;
 
 	if (!rule)
 		return;
-	if (rule->rule.learn)
-		(void)learn_end(m->kernel, vm_cookie(vm->info.id, rule->rule.name));
 	memcpy(name, rule->rule.name, sizeof(name));
+	learns = rule->rule.learn;
 	vm_remove_rule(vm, id);
+	/* What took its place has its name, and may go on learning. */
+	namesake = vm_find_rule_by_name(vm, name);
+	if (learns && !(namesake && namesake->rule.learn))
+		(void)learn_end(m->kernel, vm_cookie(vm->info.id, name));
 	vm->info.rules = (uint32_t)vm->n_rules;
 	inventory_emit_rule(m, vm, MERLON_EVENT_RULE_CLEARED, id, name);
 }
@@ -545,10 +341,10 @@ int ruleset_unprotect(struct manager *m, struct vm *vm, const char *name, bool d
 		if (r < 0 && r != -ENOENT)
 			return bus_fault_errno(reterr, r, "Dropping rules");
 		if (id) {
-			forget_rule(m, vm, id);
+			ruleset_forget(m, vm, id);
 		} else {
 			while (vm->n_rules)
-				forget_rule(m, vm, vm->rules[vm->n_rules - 1].id);
+				ruleset_forget(m, vm, vm->rules[vm->n_rules - 1].id);
 		}
 		/* Names of rules that are gone do no harm; the next save drops them. */
 		(void)manager_save(m);
@@ -641,7 +437,9 @@ int ruleset_reconcile(struct manager *m, struct vm *vm)
 			log_notice("VM #%llu: rule '%s' is no longer in the kernel.",
 				   (unsigned long long)vm->info.id, vm->rules[i].rule.name);
 			changed |= !vm->rules[i].orphan;
-			forget_rule(m, vm, vm->rules[i].id);
+			/* Its policy wants it still. */
+			vm->policy_failed |= vm->rules[i].policy[0] != 0;
+			ruleset_forget(m, vm, vm->rules[i].id);
 		}
 		if (r < 0)
 			break;

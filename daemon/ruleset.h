@@ -69,6 +69,9 @@ int ruleset_protect(struct manager *m, struct vm *vm, const struct rule *rules, 
 int ruleset_unprotect(struct manager *m, struct vm *vm, const char *name, bool dry_run,
 		      char **ret_report, sd_bus_error *reterr);
 
+/* The rule is gone from the kernel: forgets it, with an event. */
+void ruleset_forget(struct manager *m, struct vm *vm, uint32_t id);
+
 /* Names of the rules that dropping all would drop, as a JSON array; "#3" for orphans. */
 int ruleset_names(const struct vm *vm, struct json_object **ret);
 

@@ -115,6 +115,7 @@ static int read_settings(const struct file *f, struct json_object *o, struct set
 				return fail_at(f, "/admission", NULL, reterr,
 					       "expected \"off\", \"open\" or \"closed\"");
 			s->admission = (enum kvm_vmi_admission)mode;
+			s->admission_said = true;
 		} else if (streq(key, "admission-ms")) {
 			int64_t ms = 0;
 

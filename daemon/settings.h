@@ -17,6 +17,7 @@
  * @trusted: uids, beside 0, whose VMMs' names and uuids are believed
  * @n_trusted: how many
  * @admission: what a new VM waits for
+ * @admission_said: the file says so
  * @admission_ms: how long
  * @engine: what to ask for when a VM is first protected and nobody has chosen
  */
@@ -24,6 +25,7 @@ struct settings {
 	uid_t *trusted;
 	size_t n_trusted;
 	enum kvm_vmi_admission admission;
+	bool admission_said;
 	uint32_t admission_ms;
 	enum kvm_vmi_engine engine;
 };

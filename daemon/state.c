@@ -60,6 +60,28 @@ static int read_state(int dirfd, char **ret, size_t *ret_len)
 	return 0;
 }
 
+/* Which policy it is of, if of any. */
+static int parse_policy(struct json_object *o, struct vm_rule *rule)
+{
+	static const char *const modes[] = {
+		MERLON_MODE_ENFORCE, MERLON_MODE_MONITOR, MERLON_MODE_LEARN,
+	};
+	const char *name = json_get_string(o, "policy", "");
+	const char *mode = json_get_string(o, "policy-mode", "");
+
+	if (!*name)
+		return 0;
+	if (strlen(name) > MERLON_NAME_MAX)
+		return -EBADMSG;
+	for (size_t i = 0; i < ARRAY_SIZE(modes); i++)
+		if (streq(mode, modes[i]))
+			rule->policy_mode = modes[i];
+	if (!rule->policy_mode)
+		return -EBADMSG;
+	strcpy(rule->policy, name);
+	return 0;
+}
+
 static int parse_rule(struct json_object *o, struct vm *vm)
 {
 	_cleanup_free_ struct rule *rules = NULL;
@@ -84,12 +106,18 @@ static int parse_rule(struct json_object *o, struct vm *vm)
 	r = rules_parse(text, strlen(text), MERLON_STATE_FILE, &rules, &n, &message);
 	if (r < 0)
 		return r == -ENOMEM ? r : -EBADMSG;
-	if (n != 1 || vm_find_rule_by_name(vm, rules[0].name))
+	if (n != 1)
+		return -EBADMSG;
+	/* One of a policy may have been about to take the place of its namesake. */
+	if (!*json_get_string(o, "policy", "") && vm_find_rule_by_name(vm, rules[0].name))
 		return -EBADMSG;
 	rules[0].monitor = json_get_bool(o, "monitor", false);
 
 	rule = vm_add_rule(vm, (uint32_t)id);
-	return rule ? rule_copy(&rules[0], &rule->rule) : -ENOMEM;
+	if (!rule)
+		return -ENOMEM;
+	r = rule_copy(&rules[0], &rule->rule);
+	return r < 0 ? r : parse_policy(o, rule);
 }
 
 static int parse_vm(struct json_object *o, struct vm_table *t)
@@ -201,6 +229,10 @@ static int add_rule(struct json_object *array, const struct vm_rule *rule)
 		r = json_add_u64(o, "id", rule->id);
 	if (r >= 0)
 		r = json_add_bool(o, "monitor", rule->rule.monitor);
+	if (r >= 0 && rule->policy[0])
+		r = json_add_string(o, "policy", rule->policy);
+	if (r >= 0 && rule->policy[0])
+		r = json_add_string(o, "policy-mode", rule->policy_mode);
 	if (r < 0)
 		return r;
 	return json_append(array, TAKE_PTR(o));

@@ -2,6 +2,7 @@
 /* org.merlon1.Vm on the wire; names and types as in api/org.merlon1.xml. */
 #include <ctype.h>
 
+#include "arm.h"
 #include "auth.h"
 #include "bus-fault.h"
 #include "engine.h"
@@ -10,6 +11,7 @@
 #include "learn.h"
 #include "manager-bus.h"
 #include "mode.h"
+#include "owner.h"
 #include "rule.h"
 #include "ruleset.h"
 #include "util/parse.h"
@@ -88,19 +90,31 @@ int vm_bus_append(struct manager *m, sd_bus_message *reply, struct vm *vm, bool 
 	return r < 0 ? r : sd_bus_message_close_container(reply);
 }
 
-/* The VM a call is about; its object was there when the call came in. */
+/* What of the path of a VM's object is the VM's id. */
+static const char *path_digits(sd_bus_message *call)
+{
+	return startswith(sd_bus_message_get_path(call), MERLON_PATH_VM "/");
+}
+
+/* The VM a call is about, NULL if there is none. */
+static struct vm *find_this_vm(struct manager *m, sd_bus_message *call)
+{
+	const char *digits = path_digits(call);
+	uint64_t id;
+
+	return digits && parse_u64(digits, &id) >= 0 ? vm_table_find(&m->vms, id) : NULL;
+}
+
 static int this_vm(struct manager *m, sd_bus_message *call, struct vm **ret, sd_bus_error *reterr)
 {
-	const char *digits = startswith(sd_bus_message_get_path(call), MERLON_PATH_VM "/");
-	struct vm *vm = NULL;
-	uint64_t id;
+	const char *digits = path_digits(call);
+	struct vm *vm;
 	int r;
 
 	r = bus_need_kernel(m, reterr);
 	if (r < 0)
 		return r;
-	if (digits && parse_u64(digits, &id) >= 0)
-		vm = vm_table_find(&m->vms, id);
+	vm = find_this_vm(m, call);
 	if (!vm)
 		return bus_fault(reterr, MERLON_E_NO_SUCH_VM, "No VM '#%s'", digits ? digits : "");
 	*ret = vm;
@@ -114,7 +128,7 @@ static int method_describe(sd_bus_message *call, void *userdata, sd_bus_error *r
 	struct vm *vm;
 	int r;
 
-	r = auth_check(call, AUTH_LIST, NULL, reterr);
+	r = auth_check(&m->auth, call, AUTH_LIST, find_this_vm(m, call), NULL, reterr);
 	if (r <= 0)
 		return r < 0 ? r : 1;
 	r = this_vm(m, call, &vm, reterr);
@@ -173,11 +187,8 @@ static int answer(sd_bus_message *message, struct manager *m, enum auth_action a
 	struct vm_call call = { .manager = m };
 	const char *type;
 	size_t n = 0;
-	int r;
+	int r = 0;
 
-	r = auth_check(message, action, NULL, reterr);
-	if (r <= 0)
-		return r < 0 ? r : 1;
 	/* That of the vtable below. */
 	for (type = sd_bus_message_get_signature(message, true); r >= 0 && *type; type++) {
 		if (*type == 'b')
@@ -187,8 +198,12 @@ static int answer(sd_bus_message *message, struct manager *m, enum auth_action a
 		else
 			r = -EINVAL;
 	}
-	if (r >= 0)
-		r = this_vm(m, message, &call.vm, reterr);
+	if (r < 0)
+		return r;
+	r = auth_check(&m->auth, message, action, find_this_vm(m, message), NULL, reterr);
+	if (r <= 0)
+		return r < 0 ? r : 1;
+	r = this_vm(m, message, &call.vm, reterr);
 	if (r >= 0)
 		r = act(&call, &report, reterr);
 	if (r < 0)
@@ -276,6 +291,26 @@ static int method_export_rule(sd_bus_message *call, void *userdata, sd_bus_error
 	return answer(call, userdata, AUTH_LIST, MERLON_WHAT_MAX, export_rule, reterr);
 }
 
+static int arm(const struct vm_call *call, char **ret, sd_bus_error *reterr)
+{
+	return arm_rules(call->manager, call->vm, call->text[0], call->dry_run, ret, reterr);
+}
+
+static int method_arm(sd_bus_message *call, void *userdata, sd_bus_error *reterr)
+{
+	return answer(call, userdata, AUTH_MANAGE, MERLON_WHAT_MAX, arm, reterr);
+}
+
+static int owner(const struct vm_call *call, char **ret, sd_bus_error *reterr)
+{
+	return owner_describe(call->manager, call->vm, call->text[0], ret, reterr);
+}
+
+static int method_owner(sd_bus_message *call, void *userdata, sd_bus_error *reterr)
+{
+	return answer(call, userdata, AUTH_LIST, MERLON_WHAT_MAX, owner, reterr);
+}
+
 static int list_rules(const struct vm_call *call, char **ret, sd_bus_error *reterr)
 {
 	return ruleset_list(call->manager, call->vm, ret, reterr);
@@ -305,6 +340,11 @@ static const sd_bus_vtable vm_vtable[] = {
 				 method_set_mode, SD_BUS_VTABLE_UNPRIVILEGED),
 	SD_BUS_METHOD_WITH_NAMES("ExportRule", "s", SD_BUS_PARAM(rule), "s", SD_BUS_PARAM(policy),
 				 method_export_rule, SD_BUS_VTABLE_UNPRIVILEGED),
+	SD_BUS_METHOD_WITH_NAMES("Arm", "sb", SD_BUS_PARAM(rule) SD_BUS_PARAM(dry_run),
+				 "s", SD_BUS_PARAM(report),
+				 method_arm, SD_BUS_VTABLE_UNPRIVILEGED),
+	SD_BUS_METHOD_WITH_NAMES("Owner", "s", SD_BUS_PARAM(address), "s", SD_BUS_PARAM(owner),
+				 method_owner, SD_BUS_VTABLE_UNPRIVILEGED),
 	SD_BUS_METHOD_WITH_NAMES("ListRules", NULL,, "s", SD_BUS_PARAM(rules),
 				 method_list_rules, SD_BUS_VTABLE_UNPRIVILEGED),
 	SD_BUS_METHOD_WITH_NAMES("Isolation", NULL,, "s", SD_BUS_PARAM(isolation),

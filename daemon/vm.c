@@ -31,6 +31,11 @@ struct vm *vm_free(struct vm *vm)
 	return NULL;
 }
 
+uint64_t vm_gpa_limit(const struct vm *vm)
+{
+	return vm->info.maxphyaddr >= 64 ? UINT64_MAX : 1ULL << vm->info.maxphyaddr;
+}
+
 const char *vm_state(const struct vm *vm)
 {
 	if (vm->info.flags & KVM_VMI_VM_DEAD)

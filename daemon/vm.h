@@ -24,6 +24,8 @@
  * @orphan: the kernel has it and merlond does not know it
  * @info: as the kernel last told
  * @pinned: as @rule.pin, as the kernel last told
+ * @policy: the policy that it is of, "" for none
+ * @policy_mode: MERLON_MODE_*, what that policy has last said; NULL where it is of none
  * @pin_read, @pin_set: what came of asking for @pinned, and of setting it again, last time:
  *	0 or a negative errno; only a change of these is logged
  */
@@ -33,6 +35,8 @@ struct vm_rule {
 	struct rule rule;
 	struct kvm_vmi_rule_info info;
 	uint64_t pinned[MERLON_REGISTER_MAX];
+	char policy[MERLON_NAME_MAX + 1];
+	const char *policy_mode;
 	int pin_read;
 	int pin_set;
 };
@@ -87,6 +91,8 @@ struct vm_isolation {
  * @identified: @identity is final
  * @gone: it ended; kept until its last events are out
  * @seen: mark of reconciling
+ * @policy_failed: a policy that is for it could not be applied
+ * @policy_told: that was logged, and need not be again
  */
 struct vm {
 	struct kvm_vmi_vm_info info;
@@ -111,6 +117,8 @@ struct vm {
 	bool identified;
 	bool gone;
 	bool seen;
+	bool policy_failed;
+	bool policy_told;
 };
 
 /* Sorted by id. */
@@ -123,6 +131,9 @@ struct vm_table {
 struct vm *vm_new(uint64_t id);
 /* Takes NULL; returns NULL. */
 struct vm *vm_free(struct vm *vm);
+
+/* One past the guest's last physical address. */
+uint64_t vm_gpa_limit(const struct vm *vm) __attribute__((__pure__));
 
 /* "running", "pending", "dead" or "unsupported". */
 const char *vm_state(const struct vm *vm);

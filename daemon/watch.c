@@ -48,6 +48,13 @@ static struct watch *watch_find(const struct watch_list *l, const char *name)
 	return NULL;
 }
 
+uint64_t watch_vm(const struct watch_list *l, const char *name)
+{
+	const struct watch *w = watch_find(l, name);
+
+	return w ? w->vm : 0;
+}
+
 void watch_remove(struct watch_list *l, const char *name)
 {
 	for (size_t i = 0; i < l->n; i++) {

@@ -41,6 +41,9 @@ struct watch_list {
  */
 int watch_set(struct watch_list *l, sd_bus *bus, const char *name, uid_t uid, uint64_t vm);
 
+/* The VM that a connection watches; 0 if it watches none, or all. */
+uint64_t watch_vm(const struct watch_list *l, const char *name);
+
 /* Nothing happens if there is none. */
 void watch_remove(struct watch_list *l, const char *name);
 void watch_done(struct watch_list *l);

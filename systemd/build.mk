@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-# The unit, the bus policy, activation by the bus, directories.
+# The unit, the bus policy, actions of polkit, activation by the bus, directories.
 
 SYSTEMD_UNIT := $(BUILD)/merlond.service
 
@@ -16,6 +16,9 @@ install:: $(SYSTEMD_UNIT) $(BUILD)/merlond
 		$(DESTDIR)$(PREFIX)/lib/systemd/system/merlond-metrics.socket
 	$(Q)install -D -m 644 systemd/org.merlon1.conf \
 		$(DESTDIR)$(PREFIX)/share/dbus-1/system.d/org.merlon1.conf
+	$(Q)install -D -m 644 systemd/org.merlon1.policy \
+		$(DESTDIR)$(PREFIX)/share/polkit-1/actions/org.merlon1.policy
+	$(Q)install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/doc/merlon/examples docs/examples/*.rules
 	$(Q)install -D -m 644 systemd/org.merlon1.service \
 		$(DESTDIR)$(PREFIX)/share/dbus-1/system-services/org.merlon1.service
 	$(Q)install -D -m 644 systemd/merlon.tmpfiles $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/merlon.conf

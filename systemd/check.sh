@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# The unit as systemd reads it, and the bus policy beside the interface it guards.
+# The unit as systemd reads it, the bus policy beside the interface it guards, and
+# polkit's actions beside those that merlond asks about.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 build=${BUILD:-.build}
@@ -65,6 +66,34 @@ status=0
 journalctl --root="$work/root" --update-catalog >"$work/out" 2>&1 || status=$?
 [ -s "$work/root/var/lib/systemd/catalog/database" ] || status=1
 check $status "journalctl takes the catalog"
+# Every action that the daemon asks about, from daemon/auth.c and from polkit's file
+sed -n 's/.*\[AUTH_[A-Z]*\] = { "\([^"]*\)".*/\1/p' daemon/auth.c | sort >"$work/asked"
+sed -n 's/.*<action id="\([^"]*\)">.*/\1/p' systemd/org.merlon1.policy | sort >"$work/actions"
+status=0
+diff "$work/asked" "$work/actions" >"$work/out" || status=$?
+[ -s "$work/asked" ] || status=1
+check $status "polkit knows the actions that merlond asks about, and no others"
+
+# Three defaults each, and nobody gets in by them without an administrator's password
+grep '<allow_' systemd/org.merlon1.policy >"$work/out"
+status=0
+[ "$(grep -cE '<allow_(any|inactive|active)>auth_admin</allow_' "$work/out")" -eq \
+	$((3 * $(wc -l <"$work/actions"))) ] || status=1
+[ "$(wc -l <"$work/out")" -eq $((3 * $(wc -l <"$work/actions"))) ] || status=1
+check $status "all of them by default for who authenticates as an administrator"
+
+# The example names nothing that merlond does not say
+grep -oE 'org\.merlon1\.[a-z]+|lookup\("[a-z-]+"\)' docs/examples/50-merlon.rules |
+	sed 's/lookup(\(".*"\))/\1/' | sort -u >"$work/named"
+{
+	cat "$work/actions"
+	sed -n '/^static int append_vm/,/^}/s/^[[:space:]]*\("[a-z-]*"\), .*/\1/p' daemon/polkit.c
+} | sort >"$work/known"
+status=0
+comm -23 "$work/named" "$work/known" >"$work/out"
+[ ! -s "$work/out" ] || status=1
+[ "$(wc -l <"$work/named")" -ge 4 ] || status=1
+check $status "the example of a rule names actions and details that there are"
 
 echo "1..$point"
 exit $failed

@@ -38,7 +38,9 @@ static const struct {
 };
 
 /* What D-Bus itself says when merlond is not there, or not for us. */
-#define ROOT "run merlon as root"
+#define ROOT "run merlon as root, or see AUTHORISATION in merlond(8) for how others are let"
+#define AGENT "have an agent of polkit ask for the password (pkttyagent in a terminal), or run " \
+	"merlon as root"
 #define START "is merlond running? 'systemctl start merlond' starts it"
 #define VERSIONS "merlon and merlond may be of different versions; see 'merlon --version'"
 
@@ -49,7 +51,7 @@ static const struct {
 } bus_errors[] = {
 	{ "AccessDenied", MERLON_EXIT_NOT_AUTHORISED, ROOT },
 	{ "AuthFailed", MERLON_EXIT_NOT_AUTHORISED, ROOT },
-	{ "InteractiveAuthorizationRequired", MERLON_EXIT_NOT_AUTHORISED, ROOT },
+	{ "InteractiveAuthorizationRequired", MERLON_EXIT_NOT_AUTHORISED, AGENT },
 	{ "ServiceUnknown", MERLON_EXIT_UNREACHABLE, START },
 	{ "NameHasNoOwner", MERLON_EXIT_UNREACHABLE, START },
 	{ "NoReply", MERLON_EXIT_UNREACHABLE, START },

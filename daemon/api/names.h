@@ -20,6 +20,11 @@
 #define MERLON_RUNTIME_DIR	"/run/merlon"
 #define MERLON_STATE_FILE	"state.json"		/* in the runtime directory */
 #define MERLON_BPFFS_DIR	"/sys/fs/bpf/merlon"
+#define MERLON_STATE_DIR	"/var/lib/merlon"
+/* Where policies are, from the directory that counts first. */
+#define MERLON_POLICY_ETC	"/etc/merlon/policy.d"
+#define MERLON_POLICY_RUN	"/run/merlon/policy.d"
+#define MERLON_POLICY_LIB	"/usr/lib/merlon/policy.d"
 
 #define MERLON_ENV_BUS		"MERLON_BUS_ADDRESS"	/* what --bus= says otherwise */
 
@@ -68,6 +73,10 @@ enum merlon_exit {
 	  "see 'merlon status VM' for the rules it has")			\
 	X(RULE_EXISTS, "RuleExists", FAILED,					\
 	  "choose another name, or 'merlon unprotect' the old rule first")	\
+	X(NO_SUCH_POLICY, "NoSuchPolicy", NO_SUCH,				\
+	  "see 'merlon policy list' for the policies there are")		\
+	X(POLICY_SHADOWED, "PolicyShadowed", FAILED,				\
+	  "use --persist, which changes what is in /etc/merlon/policy.d")	\
 	X(INVALID_RULE, "InvalidRule", USAGE,					\
 	  "correct the rule; merlon(1) lists the words a rule may have")	\
 	X(NOT_SUPPORTED, "NotSupported", NOT_SUPPORTED,				\
@@ -223,6 +232,8 @@ enum merlon_event_kind {
 	  "state.json was unusable, set aside as .bad; rules were found in the kernel") \
 	X(SETTINGS_INVALID, "settings-invalid", "51ad77106c0a48b6a30e70856b2602a1",	\
 	  "merlond.json has an error and is not used; see 'journalctl -u merlond'") \
+	X(POLICY_INVALID, "policy-invalid", "54ac6d746724456599a7c6c338591d01",	\
+	  "the last policy that was right stays in force; see 'merlon policy list'") \
 	X(EVENTS_LOST, "events-lost", "79f16b983e5a4145986ac4a7ac3bd3fe",	\
 	  "events came faster than they were read; enforcement is not affected") \
 	X(ADMISSION_EXPIRED, "admission-expired", "4a99498892b44df4892cc0cc883c897c", \

@@ -24,6 +24,7 @@ static const struct test_suite *const suites[] = {
 	&suite_fetch,
 	&suite_policy,
 	&suite_pin,
+	&suite_isolation,
 	NULL
 };
 
@@ -36,6 +37,7 @@ static const struct test_suite *const suites_hardware[] = {
 static const struct test_suite *const suites_without[] = {
 	&suite_unused,
 	&suite_vmm,
+	&suite_isolation,
 	NULL
 };
 

@@ -18,5 +18,6 @@ extern const struct test_suite suite_fetch;
 extern const struct test_suite suite_policy;
 extern const struct test_suite suite_hardware;
 extern const struct test_suite suite_pin;
+extern const struct test_suite suite_isolation;
 
 #endif /* BENCH_SUITES_H */

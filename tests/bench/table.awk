@@ -7,7 +7,7 @@
 # has the REFERENCE 0 is an aim for what comes on top of FLOOR.
 
 BEGIN {
-	order = "aobcdefgps"
+	order = "aobcdefgpsi"
 	title["a"] = "(a) an exit that is none of its business: what it costs, and beyond the unpatched kernel's"
 	title["o"] = "(a) by disassembly: instructions on that exit's way that the unpatched kernel has not"
 	title["b"] = "(b) the first touch of a page: what it costs, and beyond the unpatched kernel's"
@@ -17,6 +17,7 @@ BEGIN {
 	title["f"] = "(f) a fetch that is denied, or learned; a policy with nothing to say; a write that is stepped"
 	title["g"] = "(g) a policy over a gigabyte: for how long the guest stands still; memory; huge pages lost"
 	title["p"] = "(p) exits of 1,000 loads of a control register that toggle one bit of it"
+	title["i"] = "(i) isolation: an exit settled within the window, and one that leaves it; memory that a VM has mapped"
 	title["s"] = "(s) sub-pages checked by the CPU (SPP), beside the same host in software"
 }
 

@@ -3,6 +3,7 @@
 # runs merlond-fake and merlon, both built with ASan and UBSan.
 
 BUS_TESTS := $(patsubst tests/bus/%.c,$(BUILD)/bus/%,$(wildcard tests/bus/test-*.c))
+BUS_HELPERS := $(addprefix $(BUILD)/bus/,harness.o caller.o fake-polkit.o)
 BUS_RUNS := $(BUILD)/asan/merlond-fake $(BUILD)/asan/merlon
 
 CHECK_bus += $(BUS_TESTS) tests/bus/manual.sh
@@ -24,7 +25,7 @@ $(BUILD)/bus/%.o: tests/bus/%.c
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CFLAGS_ALL) -Idaemon -Itests/bus -MMD -MP -c -o $@ $<
 
-$(BUS_TESTS): $(BUILD)/bus/%: $(BUILD)/bus/%.o $(BUILD)/bus/harness.o $(MERLON_COMMON_LIB) \
+$(BUS_TESTS): $(BUILD)/bus/%: $(BUILD)/bus/%.o $(BUS_HELPERS) $(MERLON_COMMON_LIB) \
 	      | $(BUS_RUNS)
 	$(call quiet,LD,$@)
 	$(Q)$(CC) -o $@ $(filter %.o %.a,$^) -ljson-c -lsystemd

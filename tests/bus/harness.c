@@ -282,7 +282,7 @@ void harness_listen(int fd)
 
 void harness_start_daemon(void)
 {
-	char runtime[128], script[128], log[128], config[128];
+	char runtime[128], script[128], log[128], config[128], policies[256], state[128];
 	_cleanup_bus_ sd_bus *bus = connect_bus();
 	_cleanup_close_ int err = -EBADF;
 
@@ -290,12 +290,15 @@ void harness_start_daemon(void)
 	snprintf(runtime, sizeof(runtime), "--runtime-dir=%s/run", dir);
 	snprintf(script, sizeof(script), "--fake-kernel=%s/script", dir);
 	snprintf(config, sizeof(config), "--config=%s/merlond.json", dir);
+	snprintf(policies, sizeof(policies), "--policy-dirs=%s/etc:%s/run/policy.d:%s/lib", dir, dir,
+		 dir);
+	snprintf(state, sizeof(state), "--state-dir=%s/state", dir);
 	err = open(log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
 	if (err < 0)
 		die("cannot write a log");
 	pass_listener = listener >= 0;
 	daemon_pid = spawn((char *[]){ ".build/asan/merlond-fake", "--bus=system", runtime, script,
-				       config, NULL },
+				       config, policies, state, NULL },
 			   0, -1, -1, err);
 	pass_listener = false;
 	if (!eventually(has_owner, bus)) {
@@ -321,6 +324,11 @@ void harness_start(const char *script)
 	if (!f || fputs(script, f) < 0 || fclose(f) != 0)
 		die("cannot write the script");
 	harness_start_daemon();
+}
+
+void harness_signal(int signal)
+{
+	kill(daemon_pid, signal);
 }
 
 int harness_kill(int signal)

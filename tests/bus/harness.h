@@ -41,6 +41,9 @@ void harness_listen(int fd);
 /* merlond alone; the played kernel keeps what it had, see harness_kill(). */
 void harness_start_daemon(void);
 
+/* A signal that merlond does not die of. */
+void harness_signal(int signal);
+
 /* SIGKILL, or any other signal, and waits for its end; its exit status. */
 int harness_kill(int signal);
 

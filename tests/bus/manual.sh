@@ -73,12 +73,16 @@ ok $? "of memory also exit and learn"
 ok $? "which pin does not take"
 offered engine vm ha | grep -qx hardware
 ok $? "completion offers engines"
+offered policy ch | grep -qx check && offered policy check docs/merl | grep -qx docs/merlon.1
+ok $? "completion offers what policy takes"
+[ -z "$(offered policy list docs/merl)" ]
+ok $? "of which list takes no file"
 offered isolation ki | grep -qx kick && offered isolation kick vm al | grep -qx always
 ok $? "completion offers what isolation takes"
 [ -z "$(offered isolation status vm al)" ]
 ok $? "of which status takes a VM only"
 
-for page in docs/merlon.1 docs/merlond.8 docs/merlon-stream.7; do
+for page in docs/merlon.1 docs/merlond.8 docs/merlon-policy.5 docs/merlon-stream.7; do
 	if command -v groff >/dev/null; then
 		[ -z "$(groff -man -Tascii -ww "$page" 2>&1 >/dev/null)" ]
 		ok $? "$page is sound roff"

@@ -107,7 +107,7 @@ static void verb(void)
 	run_merlon(&r, "pin", "web-1", "--cr0=wp", "--name=wp", "--action=kill", "--json", NULL);
 	ran(&r, 0, "{\"applied\":[{\"name\":\"wp\",\"id\":2,\"pin\":{\"cr0\":[\"wp\"]},"
 		   "\"mode\":\"enforce\",\"action\":\"kill\",\"default\":\"deny\","
-		   "\"on-reset\":\"disarm\"}]}\n",
+		   "\"on-reset\":\"disarm\",\"arm\":\"now\"}]}\n",
 	    "another one, in JSON");
 	ok(loads("cr0", "0x80050033", "0x80040033", "ok denied 2"), "the stricter rule speaks");
 	run_merlon(&r, "unprotect", "web-1", "wp", "--dry-run", NULL);

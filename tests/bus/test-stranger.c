@@ -65,7 +65,9 @@ static void call(sd_bus *bus, const char *path, const char *interface, const cha
 	/* Who may look may not change, one day: it is asked for what the method does. */
 	const char *what = streq(method, "Protect") || streq(method, "Unprotect") ||
 			   streq(method, "SetEngine") || streq(method, "ClearAll") ||
-			   streq(method, "SetIsolationKick") ?
+			   streq(method, "SetIsolationKick") || streq(method, "ReloadPolicies") ||
+			   streq(method, "LoadPolicy") || streq(method, "UnloadPolicy") ||
+			   streq(method, "Arm") ?
 			   "Only root may change" : "Only root may learn";
 	va_list ap;
 	int r;
@@ -98,6 +100,12 @@ static void call_everything(sd_bus *bus)
 	call(bus, MERLON_PATH, manager, "Unwatch", "");
 	call(bus, MERLON_PATH, manager, "ClearAll", "b", 0);
 	call(bus, MERLON_PATH, manager, "ClearAll", "b", 1);
+	call(bus, MERLON_PATH, manager, "ReloadPolicies", "b", 0);
+	call(bus, MERLON_PATH, manager, "ReloadPolicies", "b", 1);
+	call(bus, MERLON_PATH, manager, "ListPolicies", "");
+	call(bus, MERLON_PATH, manager, "LoadPolicy", "ssbb", "x", rule, 0, 0);
+	call(bus, MERLON_PATH, manager, "LoadPolicy", "ssbb", "x", rule, 1, 1);
+	call(bus, MERLON_PATH, manager, "UnloadPolicy", "sbb", "x", 1, 0);
 	call(bus, path, vm, "Describe", "");
 	call(bus, path, vm, "Protect", "sb", rule, 0);
 	call(bus, path, vm, "Protect", "sb", rule, 1);
@@ -105,6 +113,9 @@ static void call_everything(sd_bus *bus)
 	call(bus, path, vm, "Unprotect", "sb", "", 0);
 	call(bus, path, vm, "SetEngine", "sb", "software", 0);
 	call(bus, path, vm, "SetEngine", "sb", "software", 1);
+	call(bus, path, vm, "Arm", "sb", "", 0);
+	call(bus, path, vm, "Arm", "sb", "idt", 1);
+	call(bus, path, vm, "Owner", "s", "0x1000");
 	call(bus, path, vm, "ListRules", "");
 	call(bus, path, vm, "Isolation", "");
 	call(bus, path, vm, "SetIsolationKick", "sb", "always", 0);

@@ -17,12 +17,10 @@ remember() { report >/tmp/isolation; }
 since() { echo $(($(count "$1") - $(awk -v name="$1" '$1 == name { print $2 }' /tmp/isolation))); }
 
 # share: how many of the exits since, in percent and rounded down, that neither block nor are
-# interrupts of the host, were settled within; and on the lines before it what they all were.
-# Where the CPU has no timer for guests, the guest's has to be among the host's: these are
-# left for it, and told apart.
+# interrupts of the host, were settled within; and on the lines before it what they all were
 share()
 {
-	report | awk -v before=/tmp/isolation -v timer="$(has_timer || echo no)" '
+	report | awk -v before=/tmp/isolation '
 		BEGIN { while ((getline <before) > 0) was[$1] = $2 }
 		/^(inside|outside)-/ && $2 > was[$1] {
 			n = $2 - was[$1]
@@ -31,17 +29,8 @@ share()
 			all += n
 			if ($1 ~ /^inside/) inside += n
 		}
-		$1 == "left-timer" {
-			print "#   " $1, $2 - was[$1]
-			if (timer == "no") all -= $2 - was[$1]
-		}
+		$1 == "left-timer" { print "#   " $1, $2 - was[$1] }
 		END { print (all > 0 ? int(100 * inside / all) : 100) }'
-}
-
-# has_timer: the VMX preemption timer, which not every emulator or CPU has
-has_timer()
-{
-	grep -qw vmx /proc/cpuinfo && grep -qs Y /sys/module/kvm_intel/parameters/preemption_timer
 }
 
 # live DESCRIPTION: what the guest can do, it does, without faults
@@ -63,6 +52,13 @@ live()
 grep -q Y /sys/module/kvm/parameters/isolation
 must $? "isolation is on"
 
+bus_start && merlond_start
+must $? "the bus and merlond are up"
+merlon probe --json >$logs/probe 2>&1
+has $logs/probe '"isolation":{"state":"on","kick":"never"}'
+check $? "merlon probe tells of it"
+merlon watch --json >$logs/watch 2>&1 &
+background="$background $!"
 qemu_start web-1 microvm
 guest_up
 must $? "a guest boots"
@@ -81,6 +77,28 @@ check $? "$settled % of the exits that are not of the host or HLT are settled wi
 [ "$(since faults)" -eq 0 ]
 check $? "nothing is missing"
 report | sed -n 's/^\(mapped-bytes\|table-bytes\|windows\|left-.*\|no-place\)/#   \1/p'
+merlon isolation status web-1 >$logs/status 2>&1
+has $logs/status 'web-1.*:$' && has $logs/status ' settled inside$' && has $logs/status ' 0 accesses to what is not mapped$'
+check $? "merlon isolation status shows it"
+sed 's/^/#   /' $logs/status
+has $logs/watch '"kind":"isolation-left"'
+[ $? -ne 0 ]
+check $? "there was no event"
+merlon isolation kick web-1 always >$logs/kick 2>&1
+merlon isolation status web-1 --json >$logs/kicking 2>&1
+has $logs/kicking '"kick":"always"'
+check $? "siblings are to be kicked from now on"
+vm=$(echo /sys/kernel/debug/kvm/*-*)
+echo 'drop vm' >"$vm/isolation_probe"
+tell work
+told 'work: 24 of 24 done'
+check $? "the guest does what it did"
+await 20 1 '"kind":"isolation-left"' $logs/watch
+check $? "there is an event when windows are left for it"
+merlon isolation status web-1 >$logs/missing 2>&1
+has $logs/missing 'MISSING' && has $logs/missing ' by +[a-z_]+\+0x'
+check $? "and the place by its name"
+sed -n '/MISSING/,$s/^/#   /p' $logs/missing
 qemu_kill
 
 qemu_start web-2 pc -smp 2

@@ -49,10 +49,13 @@ LAB_kvm_la57_test := intel --with la57 --append no5lvl
 LAB_kvm_la57_shadow_test := intel --with la57 --append no5lvl --append kvm_intel.ept=0
 LAB_kvm_la57_host_test := intel --with la57
 # Address-space isolation, where kernel pages are global in the TLB, and where they are not.
-KVM_ISOLATION_TESTS := $(addprefix $(KVM_TEST_DIR)/kvm_isolation_,test smp_test pti_test ept_test npt_test)
+KVM_ISOLATION_TESTS := $(addprefix $(KVM_TEST_DIR)/kvm_isolation_,test smp_test pti_test hrtimer_test ept_test \
+						   npt_test)
 LAB_kvm_isolation_test := --append kvm.isolation=1 --append pti=off
 LAB_kvm_isolation_smp_test := --smp 2 --append kvm.isolation=1 --append pti=off
 LAB_kvm_isolation_pti_test := --append kvm.isolation=1 --append pti=on
+# Where the CPU has no timer for guests, as on AMD.
+LAB_kvm_isolation_hrtimer_test := intel --append kvm.isolation=1 --append kvm_intel.preemption_timer=0
 # Where it is refused.
 LAB_kvm_isolation_ept_test := intel --append kvm.isolation=1 --append kvm_intel.ept=0
 LAB_kvm_isolation_npt_test := amd --append kvm.isolation=1 --append kvm_amd.npt=0
@@ -108,7 +111,7 @@ $(KVM_TEST_DIR)/isolation_test.bpf.o: tests/kvm/isolation_test.bpf.c tests/kvm/i
 $(KVM_TEST_DIR)/isolation_test.skel.h: $(KVM_TEST_DIR)/isolation_test.bpf.o
 	$(call quiet,SKEL,$@)$(BPFTOOL) gen skeleton $< name isolation_test_bpf > $@
 
-$(KVM_TEST_DIR)/isolation.c.o: $(KVM_TEST_DIR)/isolation_test.skel.h
+$(KVM_TEST_DIR)/isolation.c.o $(KVM_TEST_DIR)/disturb.c.o: $(KVM_TEST_DIR)/isolation_test.skel.h
 
 $(KVM_TEST_DIR)/%.S.o: tests/kvm/%.S tests/kvm/build.mk
 	@mkdir -p $(@D)

@@ -19,56 +19,25 @@
 
 #include "isolation_calls.h"
 #include "isolation_test.skel.h"
+#include "lib/host.h"
 #include "lib/vmi.h"
 #include "lib/window.h"
 #include "suites.h"
 
-#define PARAMETER	"/sys/module/kvm/parameters/isolation"
-#define TRACING		"/sys/kernel/tracing"
 #define ROUNDS		200
 #define FOREVER		(1UL << 40)
 
-static void set_file(const char *path, const char *value)
-{
-	int fd = open(path, O_WRONLY | O_TRUNC | O_CLOEXEC);
-
-	require(fd >= 0 && write(fd, value, strlen(value)) == (ssize_t)strlen(value), "%s: %m",
-		path);
-	close(fd);
-}
-
-static struct vm *new_vm(unsigned int vcpus)
-{
-	struct vm_options options = { .vcpus = vcpus, .flags = VM_IRQCHIP };
-
-	return vm_new(&options);
-}
-
-/* Exits of several kinds: settled within, by KVM outside, by the VMM. */
-static void work(struct vcpu *v, unsigned int rounds)
-{
-	struct run r;
-
-	while (rounds--) {
-		r = vcpu_op(v, OP_CPUID, 0);
-		require(r.end == RUN_DONE && r.ret[0], "%s", run_text(&r));
-		require_done(vcpu_op(v, OP_STORE, GUEST_ARENA, rounds, 8));
-		require_done(vcpu_op(v, OP_IPI_SELF, GUEST_VECTOR_EVENT));
-		require_done(vcpu_op(v, OP_LOAD_CR8, rounds & 7));
-	}
-}
-
 static void test_windows(uintptr_t arg)
 {
-	struct vm *vm = new_vm(1);
+	struct vm *vm = window_vm(1);
 	uint64_t before;
 
 	(void)arg;
 	expect_eq(window_count(vm, "windows"), 0);
-	work(vm->vcpu[0], 1);
+	window_work(vm->vcpu[0], 1);
 	before = window_count(vm, "windows");
 	expect(before >= 5, "%llu windows", (unsigned long long)before);
-	work(vm->vcpu[0], 1);
+	window_work(vm->vcpu[0], 1);
 	expect(window_count(vm, "windows") >= before + 5, "no new windows");
 	expect_eq(window_count(vm, "refused"), 0);
 	vm_free(vm);
@@ -77,15 +46,15 @@ static void test_windows(uintptr_t arg)
 /* What is mapped is a little of the host's memory, and goes when its user goes. */
 static void test_size(uintptr_t arg)
 {
-	struct vm *vm = new_vm(2);
+	struct vm *vm = window_vm(2);
 	uint64_t one, two;
 
 	(void)arg;
-	work(vm->vcpu[0], 1);
+	window_work(vm->vcpu[0], 1);
 	one = window_count(vm, "mapped-bytes");
-	work(vm->vcpu[0], 1);
+	window_work(vm->vcpu[0], 1);
 	expect_eq(window_count(vm, "mapped-bytes"), one);
-	work(vm->vcpu[1], 1);
+	window_work(vm->vcpu[1], 1);
 	two = window_count(vm, "mapped-bytes");
 	tap_note("mapped %llu bytes for one vCPU, %llu for two, by %llu bytes of tables",
 		 (unsigned long long)one, (unsigned long long)two,
@@ -98,35 +67,19 @@ static void test_size(uintptr_t arg)
 /* Nothing is forgotten. */
 static void test_no_faults(uintptr_t arg)
 {
-	struct vm *vm = new_vm(1);
+	struct vm *vm = window_vm(1);
 	uint64_t before;
 
 	(void)arg;
-	work(vm->vcpu[0], 20);
+	window_work(vm->vcpu[0], 20);
 	before = window_count(vm, "faults");
-	work(vm->vcpu[0], ROUNDS);
+	window_work(vm->vcpu[0], ROUNDS);
 	if (!expect(window_count(vm, "faults") == before, "%llu faults of %llu windows",
 		    (unsigned long long)(window_count(vm, "faults") - before),
 		    (unsigned long long)window_count(vm, "windows")))
 		window_note_places(vm);
 	expect_eq(window_count(vm, "left-end"), window_count(vm, "windows"));
 	vm_free(vm);
-}
-
-static bool has_flag(const char *flag)
-{
-	char line[8192], word[64];
-	bool found = false;
-	FILE *f = fopen("/proc/cpuinfo", "re");
-
-	require(f, "/proc/cpuinfo: %m");
-	snprintf(word, sizeof(word), " %s ", flag);
-	while (!found && fgets(line, sizeof(line), f)) {
-		line[strcspn(line, "\n")] = ' ';
-		found = !strncmp(line, "flags", 5) && strstr(line, word);
-	}
-	fclose(f);
-	return found;
 }
 
 #define MSR_TSC_ADJUST	0x3b
@@ -161,19 +114,19 @@ static const struct served serveds[] = {
 /* What stands in the kernel's table is settled within, with the same result; the rest is not. */
 static void test_served(uintptr_t arg)
 {
-	struct vm *vm = new_vm(1);
+	struct vm *vm = window_vm(1);
 	struct vcpu *v = vm->vcpu[0];
 	struct run r;
 	unsigned int i, j;
 
 	(void)arg;
-	work(v, 1);
+	window_work(v, 1);
 	for (i = 0; i < ARRAY_SIZE(serveds); i++) {
 		const struct served *s = &serveds[i];
 		uint64_t hits = window_count(vm, s->counter), misses = window_count(vm, s->counter_not);
 		uint64_t io = window_count(vm, "outside-io");
 
-		if (s->amd && has_flag("vmx"))
+		if (s->amd && host_has_flag("vmx"))
 			continue;
 		for (j = 0; j < 10; j++) {
 			r = vcpu_op(v, s->op, s->args[0], s->args[1]);
@@ -200,7 +153,7 @@ static void test_served(uintptr_t arg)
 /* An interrupt that a vCPU sends itself, halting and not; timers of the host. */
 static void test_apic(uintptr_t arg)
 {
-	struct vm *vm = new_vm(1);
+	struct vm *vm = window_vm(1);
 	struct vcpu *v = vm->vcpu[0];
 	unsigned int i;
 
@@ -239,19 +192,19 @@ static const struct probe probes[] = {
 
 static void test_probe(uintptr_t arg)
 {
-	struct vm *vm = new_vm(1), *other = new_vm(1);
+	struct vm *vm = window_vm(1), *other = window_vm(1);
 	uint64_t faults;
 	unsigned int i, j;
 
 	(void)arg;
-	work(other->vcpu[0], 1);
-	work(vm->vcpu[0], 2);
+	window_work(other->vcpu[0], 1);
+	window_work(vm->vcpu[0], 2);
 	for (i = 0; i < ARRAY_SIZE(probes); i++) {
 		for (j = 0; j < 10; j++) {
 			faults = window_count(vm, "left-fault");
 			require_eq(window_ask(vm, probes[i].what), 0);
 			expect(!strcmp(window_answer(vm), "none"), "%s: %s", probes[i].what, window_answer(vm));
-			work(vm->vcpu[0], 1);
+			window_work(vm->vcpu[0], 1);
 			expect(!strcmp(window_answer(vm), probes[i].answer), "%s: %s", probes[i].what,
 			       window_answer(vm));
 			expect_eq(window_count(vm, "left-fault") - faults,
@@ -268,27 +221,27 @@ static void test_probe(uintptr_t arg)
  */
 static void test_global(uintptr_t arg)
 {
-	struct vm *vm = new_vm(1);
-	bool pti = has_flag("pti");
+	struct vm *vm = window_vm(1);
+	bool pti = host_has_flag("pti");
 
 	(void)arg;
-	work(vm->vcpu[0], 1);
+	window_work(vm->vcpu[0], 1);
 	require_eq(window_ask(vm, "secret prime no-flush"), 0);
-	work(vm->vcpu[0], 1);
+	window_work(vm->vcpu[0], 1);
 	expect(!strcmp(window_answer(vm), pti ? "outside" : "inside"), "%s, and PTI is %s",
 	       window_answer(vm),
 	       pti ? "on" : "off");
 	require_eq(window_ask(vm, "secret no-flush"), 0);
-	work(vm->vcpu[0], 1);
+	window_work(vm->vcpu[0], 1);
 	require_eq(window_ask(vm, "secret prime"), 0);
-	work(vm->vcpu[0], 1);
+	window_work(vm->vcpu[0], 1);
 	expect(!strcmp(window_answer(vm), "outside"), "%s", window_answer(vm));
 	vm_free(vm);
 }
 
 static void test_bad_input(uintptr_t arg)
 {
-	struct vm *vm = new_vm(1);
+	struct vm *vm = window_vm(1);
 
 	(void)arg;
 	expect_eq(window_ask(vm, "nothing"), EINVAL);
@@ -296,7 +249,7 @@ static void test_bad_input(uintptr_t arg)
 	expect_eq(window_ask(vm, "drop"), EINVAL);
 	expect_eq(window_ask(vm, "drop everything"), EINVAL);
 	expect_eq(window_ask(vm, "other"), ENOENT);
-	work(vm->vcpu[0], 1);
+	window_work(vm->vcpu[0], 1);
 	expect_eq(window_count(vm, "faults"), 0);
 	vm_free(vm);
 }
@@ -305,16 +258,16 @@ static void test_bad_input(uintptr_t arg)
 static void test_missing(uintptr_t arg)
 {
 	const char *object = (const char *)arg;
-	struct vm *vm = new_vm(1);
+	struct vm *vm = window_vm(1);
 	char line[32];
 	uint64_t windows, left;
 
-	work(vm->vcpu[0], 1);
+	window_work(vm->vcpu[0], 1);
 	expect_eq(window_count(vm, "faults"), 0);
 	snprintf(line, sizeof(line), "drop %s", object);
 	require_eq(window_ask(vm, line), 0);
 	windows = window_count(vm, "windows");
-	work(vm->vcpu[0], ROUNDS);
+	window_work(vm->vcpu[0], ROUNDS);
 	windows = window_count(vm, "windows") - windows;
 	left = window_count(vm, "left-fault");
 	expect(windows >= ROUNDS * 5, "%llu windows", (unsigned long long)windows);
@@ -332,93 +285,19 @@ static void test_missing(uintptr_t arg)
 static void test_vital(uintptr_t arg)
 {
 	const char *object = (const char *)arg;
-	struct vm *vm = new_vm(1);
+	struct vm *vm = window_vm(1);
 	char line[32];
 	uint64_t windows;
 
-	work(vm->vcpu[0], 1);
+	window_work(vm->vcpu[0], 1);
 	snprintf(line, sizeof(line), "drop %s", object);
 	require_eq(window_ask(vm, line), 0);
 	windows = window_count(vm, "windows");
-	work(vm->vcpu[0], 10);
+	window_work(vm->vcpu[0], 10);
 	expect_eq(window_count(vm, "windows"), windows);
 	expect(window_count(vm, "refused") >= 40, "%llu refused",
 	       (unsigned long long)window_count(vm, "refused"));
 	expect_eq(window_count(vm, "faults"), 0);
-	vm_free(vm);
-}
-
-static void *work_in_thread(void *v)
-{
-	work(v, 3);
-	return NULL;
-}
-
-/* Threads come and go; their stacks may be where others had been. */
-static void test_threads(uintptr_t arg)
-{
-	struct vm *vm = new_vm(2);
-	unsigned int i;
-
-	(void)arg;
-	for (i = 0; i < 60; i++) {
-		pthread_t thread[2];
-		unsigned int j;
-
-		for (j = 0; j < 2; j++)
-			require(!pthread_create(&thread[j], NULL, work_in_thread, vm->vcpu[j]),
-				"no thread");
-		for (j = 0; j < 2; j++)
-			pthread_join(thread[j], NULL);
-	}
-	if (!expect_eq(window_count(vm, "faults"), 0))
-		window_note_places(vm);
-	expect_eq(window_count(vm, "refused"), 0);
-	vm_free(vm);
-}
-
-static void test_lifecycle(uintptr_t arg)
-{
-	unsigned int i;
-
-	(void)arg;
-	for (i = 0; i < 30; i++) {
-		struct vm *vm = new_vm(1 + i % 2), *other = new_vm(1);
-
-		work(vm->vcpu[i % 2], 1);
-		if (i % 3)
-			work(other->vcpu[0], 1);
-		expect_eq(window_count(vm, "faults"), 0);
-		vm_free(vm);
-		work(other->vcpu[0], 1);
-		expect_eq(window_count(other, "faults"), 0);
-		vm_free(other);
-	}
-}
-
-/* vCPUs at work while others start and end. */
-static void test_together(uintptr_t arg)
-{
-	struct vm *vm = new_vm(2);
-	struct run r;
-	unsigned int i;
-
-	(void)arg;
-	vm->vcpu[0]->timeout_ms = 600000;
-	vcpu_spawn(vm->vcpu[0], OP_CR8_SPIN);
-	require(vcpu_wait_progress(vm->vcpu[0], 10), "the vCPU does not run");
-	for (i = 0; i < 20; i++) {
-		struct vm *other = new_vm(1);
-
-		work(other->vcpu[0], 1);
-		work(vm->vcpu[1], 1);
-		vm_free(other);
-	}
-	vm->vcpu[0]->cpu->stop = 1;
-	r = vcpu_join(vm->vcpu[0]);
-	expect(r.end == RUN_DONE, "%s", run_text(&r));
-	if (!expect_eq(window_count(vm, "faults"), 0))
-		window_note_places(vm);
 	vm_free(vm);
 }
 
@@ -438,7 +317,7 @@ static bool has_sibling(void)
 
 static void set_kick(bool on)
 {
-	set_file("/sys/module/kvm/parameters/isolation_kick", on ? "on" : "off");
+	window_set_file("/sys/module/kvm/parameters/isolation_kick", on ? "on" : "off");
 }
 
 /* A guest that only computes is left when another on the core's other thread leaves its window. */
@@ -450,15 +329,15 @@ static void test_kick(uintptr_t on)
 	uint64_t kicks;
 
 	set_kick(false);
-	load = new_vm(1);
+	load = window_vm(1);
 	set_kick(on);
-	vm = new_vm(1);
+	vm = window_vm(1);
 	spinner = load->vcpu[0];
 	spinner->timeout_ms = 600000;
-	work(spinner, 1);
+	window_work(spinner, 1);
 	vcpu_spawn(spinner, OP_HAMMER, GUEST_ARENA, 4, 1, FOREVER, GUEST_SCRATCH_BASE, 0);
 	require(vcpu_wait_progress(spinner, 10), "the load does not run");
-	work(vm->vcpu[0], ROUNDS);
+	window_work(vm->vcpu[0], ROUNDS);
 	spinner->cpu->stop = 1;
 	r = vcpu_join(spinner);
 	expect(r.end == RUN_DONE, "%s", run_text(&r));
@@ -477,7 +356,7 @@ static void test_kick(uintptr_t on)
 
 static void *work_long(void *v)
 {
-	work(v, ROUNDS / 10);
+	window_work(v, ROUNDS / 10);
 	return NULL;
 }
 
@@ -489,10 +368,10 @@ static void test_kick_each_other(uintptr_t faulty)
 	unsigned int i;
 
 	set_kick(true);
-	vm = new_vm(2);
-	other = new_vm(2);
+	vm = window_vm(2);
+	other = window_vm(2);
 	if (faulty) {
-		work(vm->vcpu[0], 1);
+		window_work(vm->vcpu[0], 1);
 		require_eq(window_ask(vm, "drop vm"), 0);
 		require_eq(window_ask(vm, "drop task"), 0);
 	}
@@ -521,16 +400,17 @@ static const struct exception exceptions[] = {
 	{ "nmi", "inside", "pauses" },
 	{ "gp", "outside", "left-protection" },
 	{ "ud", "outside", "left-bug" },
+	{ "db", "outside", "left-debug" },
 	{ "stack", "outside", "left-double-fault" },
 };
 
 static void test_exceptions(uintptr_t arg)
 {
-	struct vm *vm = new_vm(1);
+	struct vm *vm = window_vm(1);
 	unsigned int i, j;
 
 	(void)arg;
-	work(vm->vcpu[0], 1);
+	window_work(vm->vcpu[0], 1);
 	for (i = 0; i < ARRAY_SIZE(exceptions); i++) {
 		const struct exception *e = &exceptions[i];
 
@@ -538,7 +418,7 @@ static void test_exceptions(uintptr_t arg)
 			uint64_t before = window_count(vm, e->counter);
 
 			require_eq(window_ask(vm, e->what), 0);
-			work(vm->vcpu[0], 1);
+			window_work(vm->vcpu[0], 1);
 			expect(!strcmp(window_answer(vm), e->answer), "%s: %s", e->what, window_answer(vm));
 			expect(window_count(vm, e->counter) == before + 1, "%s: %s %llu, was %llu",
 			       e->what, e->counter, (unsigned long long)window_count(vm, e->counter),
@@ -548,49 +428,8 @@ static void test_exceptions(uintptr_t arg)
 	/* Of these only what went without a stack is a fault. */
 	expect_eq(window_count(vm, "faults"), 10);
 	/* And then it goes on as ever. */
-	work(vm->vcpu[0], 10);
+	window_work(vm->vcpu[0], 10);
 	expect_eq(window_count(vm, "faults"), 10);
-	vm_free(vm);
-}
-
-/* This thread, and those that it starts. */
-static void run_on(int cpu)
-{
-	cpu_set_t set;
-
-	CPU_ZERO(&set);
-	CPU_SET(cpu, &set);
-	require(!sched_setaffinity(0, sizeof(set), &set), "CPU %d: %m", cpu);
-}
-
-/* NMIs at any instruction of the window, of the switch and of the guest. */
-static void test_storm(uintptr_t arg)
-{
-	struct vm *vm = new_vm(1);
-	struct run r;
-
-	(void)arg;
-	if (host_cpus() < 2) {
-		/* From another CPU, and there is none. */
-		require_eq(window_ask(vm, "storm"), 0);
-		vm_free(vm);
-		return;
-	}
-	vm->vcpu[0]->timeout_ms = 600000;
-	run_on(1);
-	vcpu_spawn(vm->vcpu[0], OP_TOGGLE_CR0, 1UL << 3, FOREVER);
-	run_on(0);
-	require(vcpu_wait_progress(vm->vcpu[0], 10), "the vCPU does not run");
-	require_eq(window_ask(vm, "storm"), 0);
-	vm->vcpu[0]->cpu->stop = 1;
-	r = vcpu_join(vm->vcpu[0]);
-	expect(r.end == RUN_DONE, "%s", run_text(&r));
-	tap_note("%llu windows, %llu interrupted by NMIs", (unsigned long long)window_count(vm, "windows"),
-		 (unsigned long long)window_count(vm, "pauses"));
-	/* How many depends on how long one takes: those that wait are one. */
-	expect(window_count(vm, "pauses") >= 10, "%llu", (unsigned long long)window_count(vm, "pauses"));
-	if (!expect_eq(window_count(vm, "faults"), 0))
-		window_note_places(vm);
 	vm_free(vm);
 }
 
@@ -617,7 +456,7 @@ static void load_bpf(void)
 
 static void test_calls(uintptr_t arg)
 {
-	struct vm *vm = new_vm(1);
+	struct vm *vm = window_vm(1);
 	struct isolation_host_call host = { };
 	struct isolation_stats_call stats = { .vm = vmi_vm(vm) };
 	struct isolation_place_call place = { .vm = stats.vm };
@@ -629,7 +468,7 @@ static void test_calls(uintptr_t arg)
 	expect(!host.host.refused[0], "refused: %s", host.host.refused);
 	expect_eq(host.host.kick, KVM_ISOLATION_KICK_NEVER);
 
-	work(vm->vcpu[0], 5);
+	window_work(vm->vcpu[0], 5);
 	require_eq(call(object->progs.isolation_stats, &stats, sizeof(stats)), 0);
 	expect_eq(stats.stats.windows, window_count(vm, "windows"));
 	expect_eq(stats.stats.left[KVM_ISOLATION_END], window_count(vm, "left-end"));
@@ -641,7 +480,7 @@ static void test_calls(uintptr_t arg)
 
 	expect_eq(call(object->progs.isolation_place, &place, sizeof(place)), -ENOENT);
 	require_eq(window_ask(vm, "secret"), 0);
-	work(vm->vcpu[0], 1);
+	window_work(vm->vcpu[0], 1);
 	require_eq(call(object->progs.isolation_place, &place, sizeof(place)), 0);
 	expect_eq(place.place.count, 1);
 	expect(place.place.ip && place.place.address, "no place");
@@ -668,25 +507,25 @@ static void test_calls(uintptr_t arg)
 
 static void test_told(uintptr_t arg)
 {
-	struct vm *vm = new_vm(1);
+	struct vm *vm = window_vm(1);
 	struct bpf_link *link;
 	uint64_t windows, told;
 
 	(void)arg;
-	work(vm->vcpu[0], 1);
+	window_work(vm->vcpu[0], 1);
 	link = bpf_map__attach_struct_ops(object->maps.isolation_owner);
 	require(link, "cannot attach: %m");
 	windows = window_count(vm, "windows");
-	work(vm->vcpu[0], 10);
+	window_work(vm->vcpu[0], 10);
 	expect_eq(object->bss->told, window_count(vm, "windows") - windows);
 	expect_eq(object->bss->told_faults, 0);
 	require_eq(window_ask(vm, "secret"), 0);
-	work(vm->vcpu[0], 1);
+	window_work(vm->vcpu[0], 1);
 	expect_eq(object->bss->told_faults, 1);
 	expect(object->bss->told_ip && object->bss->told_address, "no place was told");
 	bpf_link__destroy(link);
 	told = object->bss->told;
-	work(vm->vcpu[0], 1);
+	window_work(vm->vcpu[0], 1);
 	expect_eq(object->bss->told, told);
 	vm_free(vm);
 }
@@ -701,19 +540,6 @@ static void with_bpf(uintptr_t test)
 
 /* ---- where it is refused ---- */
 
-static char parameter(void)
-{
-	char c = 0;
-	int fd = open(PARAMETER, O_RDONLY | O_CLOEXEC);
-
-	if (fd < 0)
-		return 0;
-	if (read(fd, &c, 1) != 1)
-		c = 0;
-	close(fd);
-	return c;
-}
-
 /* Asked for, and not granted: it says why, and guests run without. */
 static void test_refused(uintptr_t arg)
 {
@@ -723,16 +549,16 @@ static void test_refused(uintptr_t arg)
 	char path[128];
 
 	(void)arg;
-	if (parameter() == 'Y')
+	if (window_parameter() == 'Y')
 		return;
-	expect_eq(parameter(), 'N');
+	expect_eq(window_parameter(), 'N');
 	load_bpf();
 	require_eq(call(object->progs.isolation_host, &host, sizeof(host)), 0);
 	expect_eq(host.host.on, 0);
 	expect(host.host.refused[0], "no reason");
 	tap_note("refused: %s", host.host.refused);
-	vm = new_vm(1);
-	work(vm->vcpu[0], 1);
+	vm = window_vm(1);
+	window_work(vm->vcpu[0], 1);
 	window_file(vm, "isolation", path, sizeof(path));
 	expect(access(path, F_OK) && errno == ENOENT, "%s is there", path);
 	stats.vm = vmi_vm(vm);
@@ -746,20 +572,20 @@ static void test_refused(uintptr_t arg)
 /* What is looked at by tracepoints and kprobes leaves the window and goes on. */
 static void test_traced(uintptr_t arg)
 {
-	struct vm *vm = new_vm(1);
+	struct vm *vm = window_vm(1);
 	char text[65536];
 	ssize_t n;
 	int fd;
 
 	(void)arg;
-	work(vm->vcpu[0], 1);
-	set_file(TRACING "/events/kvm/kvm_isolation_enter/enable", "1");
-	set_file(TRACING "/events/kvm/kvm_isolation_exit/enable", "1");
-	set_file(TRACING "/events/kvm/kvm_isolation_fault/enable", "1");
-	set_file("/sys/module/kvm/parameters/isolation_fault_stack", "1");
+	window_work(vm->vcpu[0], 1);
+	window_set_file(WINDOW_TRACING "/events/kvm/kvm_isolation_enter/enable", "1");
+	window_set_file(WINDOW_TRACING "/events/kvm/kvm_isolation_exit/enable", "1");
+	window_set_file(WINDOW_TRACING "/events/kvm/kvm_isolation_fault/enable", "1");
+	window_set_file("/sys/module/kvm/parameters/isolation_fault_stack", "1");
 	require_eq(window_ask(vm, "secret"), 0);
-	work(vm->vcpu[0], 1);
-	fd = open(TRACING "/trace", O_RDONLY | O_CLOEXEC);
+	window_work(vm->vcpu[0], 1);
+	fd = open(WINDOW_TRACING "/trace", O_RDONLY | O_CLOEXEC);
 	require(fd >= 0, "no trace: %m");
 	for (n = 0; n < (ssize_t)sizeof(text) - 1;) {
 		ssize_t more = read(fd, text + n, sizeof(text) - 1 - n);
@@ -778,64 +604,9 @@ static void test_traced(uintptr_t arg)
 	vm_free(vm);
 }
 
-static void test_kprobe(uintptr_t arg)
-{
-	struct vm *vm = new_vm(1);
-
-	(void)arg;
-	work(vm->vcpu[0], 1);
-	set_file(TRACING "/kprobe_events",
-		 (const char *[]){ "p:isolation_test vmx_vcpu_run\n",
-				   "p:isolation_test svm_vcpu_run\n" }[!has_flag("vmx")]);
-	set_file(TRACING "/events/kprobes/isolation_test/enable", "1");
-	work(vm->vcpu[0], ROUNDS);
-	set_file(TRACING "/events/kprobes/isolation_test/enable", "0");
-	expect(window_count(vm, "left-breakpoint") + window_count(vm, "left-fault") >= ROUNDS, "%s",
-	       window_report(vm));
-	vm_free(vm);
-}
-
-/* Entry and exit of the guest themselves, in the middle of the window. */
-static void test_tracepoints(uintptr_t arg)
-{
-	struct vm *vm = new_vm(1);
-
-	(void)arg;
-	work(vm->vcpu[0], 1);
-	set_file(TRACING "/events/kvm/enable", "1");
-	work(vm->vcpu[0], ROUNDS);
-	set_file(TRACING "/events/kvm/enable", "0");
-	expect_eq(window_count(vm, "windows"),
-		  window_count(vm, "left-fault") + window_count(vm, "left-end"));
-	vm_free(vm);
-}
-
 static const char *setup(void)
 {
-	return parameter() ? NULL : "this kernel has no isolation";
-}
-
-static void after(void)
-{
-	static const char *const files[][2] = {
-		{ TRACING "/events/kvm/enable", "0" },
-		{ TRACING "/events/enable", "0" },
-		{ TRACING "/kprobe_events", "\n" },
-		{ TRACING "/trace", "\n" },
-		{ "/sys/module/kvm/parameters/isolation_fault_stack", "0" },
-		{ "/sys/module/kvm/parameters/isolation_kick", "0" },
-	};
-	unsigned int i;
-
-	for (i = 0; i < ARRAY_SIZE(files); i++) {
-		int fd = open(files[i][0], O_WRONLY | O_TRUNC | O_CLOEXEC);
-
-		if (fd < 0)
-			continue;
-		if (write(fd, files[i][1], strlen(files[i][1])) < 0)
-			tap_note("%s: %s", files[i][0], strerror(errno));
-		close(fd);
-	}
+	return window_parameter() ? NULL : "this kernel has no isolation";
 }
 
 static const struct test_case cases[] = {
@@ -852,21 +623,15 @@ static const struct test_case cases[] = {
 	{ "missing_vendor", test_missing, (uintptr_t)"vendor" },
 	{ "vital_stack", test_vital, (uintptr_t)"stack" },
 	{ "vital_vcpu", test_vital, (uintptr_t)"vcpu" },
-	{ "threads", test_threads },
-	{ "lifecycle", test_lifecycle },
-	{ "together", test_together },
 	{ "kick_never", test_kick, false },
 	{ "kick_always", test_kick, true },
 	{ "kick_each_other", test_kick_each_other, false },
 	{ "kick_faulty", test_kick_each_other, true },
 	{ "exceptions", test_exceptions },
-	{ "storm", test_storm },
 	{ "calls", with_bpf, (uintptr_t)test_calls },
 	{ "told", with_bpf, (uintptr_t)test_told },
 	{ "refused", test_refused },
 	{ "traced", test_traced },
-	{ "kprobe", test_kprobe },
-	{ "tracepoints", test_tracepoints },
 	{ },
 };
 
@@ -874,5 +639,5 @@ const struct test_suite suite_isolation = {
 	.name = "isolation",
 	.cases = cases,
 	.setup = setup,
-	.after = after,
+	.after = window_reset,
 };

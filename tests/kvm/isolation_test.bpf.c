@@ -56,6 +56,31 @@ void BPF_PROG(isolation_exit, struct kvm *kvm, struct kvm_vcpu *vcpu,
 	told_address = t->address;
 }
 
+/* Runs of the reader, what it has read, and what it could not. */
+__u64 reader_runs, reader_reads, reader_misses;
+
+#define STEP	(1UL << 20)
+
+/* Right around the guest: memory near this task's, which nobody maps for us, and none at all. */
+SEC("raw_tp/kvm_entry")
+int isolation_reader(void *unused)
+{
+	static const __u64 nowhere[] = { 0, 0xdead000000000000, 0xffffffffffffff00 };
+	__u64 base = bpf_get_current_task() & ~(STEP - 1), value;
+	int i;
+
+	__sync_fetch_and_add(&reader_runs, 1);
+	for (i = -8; i < 8; i++) {
+		if (!bpf_probe_read_kernel(&value, sizeof(value), (void *)(base + i * STEP)))
+			__sync_fetch_and_add(&reader_reads, 1);
+	}
+	for (i = 0; i < 3; i++) {
+		if (bpf_probe_read_kernel(&value, sizeof(value), (void *)nowhere[i]))
+			__sync_fetch_and_add(&reader_misses, 1);
+	}
+	return 0;
+}
+
 SEC(".struct_ops.link")
 struct kvm_vmi_ops isolation_owner = {
 	.isolation_exit = (void *)isolation_exit,

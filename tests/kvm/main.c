@@ -50,7 +50,9 @@ static const struct test_suite *const suites[] = {
 	&suite_pinnested,
 	&suite_lam,
 	&suite_la57,
+	&suite_deadline,
 	&suite_isolation,
+	&suite_disturb,
 	NULL
 };
 
@@ -59,10 +61,11 @@ static char *const usual[] = {
 	"baseline", "write", "instructions", "verdict", "event", "walk", "unemulatable",
 	"step", "execute", "read", "learn", "kvmwrite", "nested", "hypervisor", "nestedwrite",
 	"survive", "map", "badinput", "reset", "admission", "observe", "hammer", "engine", "subpages",
-	"vmm", "layers", "address", "taskswitch", "pin", "pinnested", "differential",
+	"vmm", "layers", "address", "taskswitch", "pin", "pinnested", "deadline",
+	"differential",
 };
 static char *const usual_smp[] = { "baseline", "write", "step", "execute", "learn", "address", "pin",
-				   "pinnested" };
+				   "pinnested", "deadline" };
 static char *const usual_avx512[] = { "avx512", "step", "unemulatable" };
 static char *const usual_apicv[] = { "nestedwrite" };
 /* On a host that is told to have the CPU check sub-pages, but cannot; and on one that can. */
@@ -74,7 +77,7 @@ static char *const usual_linear[] = { "lass", "lam" };
 /* The same on one that has 5-level paging too. */
 static char *const usual_la57[] = { "lam", "la57" };
 /* On a host whose kernel isolates what runs around the entry of a guest. */
-static char *const usual_isolation[] = { "isolation" };
+static char *const usual_isolation[] = { "isolation", "disturb", "deadline" };
 static char *const usual_refused[] = { "isolation.refused" };
 static char *const usual_spp[] = {
 	"spp", "engine", "write", "instructions", "verdict", "event", "walk", "unemulatable",

@@ -42,6 +42,8 @@ extern const struct test_suite suite_pin;
 extern const struct test_suite suite_pinnested;
 extern const struct test_suite suite_lam;
 extern const struct test_suite suite_la57;
+extern const struct test_suite suite_deadline;
 extern const struct test_suite suite_isolation;
+extern const struct test_suite suite_disturb;
 
 #endif /* KVM_TEST_SUITES_H */

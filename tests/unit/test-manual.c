@@ -134,6 +134,13 @@ static void places(_unused_ void **state)
 	assert_non_null(strstr(page, MERLON_RUNTIME_DIR "/" MERLON_STATE_FILE));
 	assert_non_null(strstr(page, MERLON_BPFFS_DIR));
 	assert_non_null(strstr(page, MERLON_ENV_BUS));
+	assert_non_null(strstr(page, MERLON_POLICY_ETC));
+	assert_non_null(strstr(page, MERLON_STATE_DIR "/last-good"));
+	read_page("docs/merlon-policy.5");
+	assert_non_null(strstr(page, MERLON_POLICY_ETC "/NAME.json"));
+	assert_non_null(strstr(page, MERLON_POLICY_RUN "/NAME.json"));
+	assert_non_null(strstr(page, MERLON_POLICY_LIB "/NAME.json"));
+	assert_non_null(strstr(page, MERLON_STATE_DIR "/last-good"));
 	read_page("docs/merlon.1");
 	assert_non_null(strstr(page, MERLON_ENV_BUS));
 	free(TAKE_PTR(page));

@@ -120,6 +120,42 @@ static void registers(_unused_ void **state)
 }
 
 /* That an engine was chosen is worth an entry, with rules and without. */
+/* A rule of a policy, and the one that was to take its place when merlond was killed. */
+static void policies(_unused_ void **state)
+{
+	struct vm_table t = { 0 }, back = { 0 };
+	struct rule rule = {
+		.name = "web:idt", .gpa = 0x1000, .length = 4096, .action = KVM_VMI_DENY,
+		.dflt = KVM_VMI_DENY, .write_deny = true, .execute = RULE_EXECUTE_BOTH,
+		.boot = true,
+	};
+	struct vm_rule *r;
+
+	fill(&t);
+	for (uint32_t id = 4; id <= 5; id++) {
+		r = vm_add_rule(t.vms[0], id);
+		r->rule = rule;
+		r->rule.gpa = 0x1000 * id;
+		strcpy(r->policy, "web");
+		r->policy_mode = MERLON_MODE_MONITOR;
+	}
+	assert_int_equal(state_save(dir, &t), 0);
+	assert_int_equal(state_load(dir, &back), 1);
+	r = vm_find_rule(back.vms[0], 5);
+	assert_non_null(r);
+	assert_string_equal(r->policy, "web");
+	assert_string_equal(r->policy_mode, MERLON_MODE_MONITOR);
+	assert_true(r->rule.boot);
+	assert_int_equal(r->rule.gpa, 0x5000);
+	assert_int_equal(vm_find_rule(back.vms[0], 4)->rule.gpa, 0x4000);
+	r = vm_find_rule(back.vms[0], 3);
+	assert_string_equal(r->policy, "");
+	assert_null(r->policy_mode);
+	assert_false(r->rule.boot);
+	vm_table_done(&t);
+	vm_table_done(&back);
+}
+
 static void choices(_unused_ void **state)
 {
 	struct vm_table t = { 0 }, back = { 0 };
@@ -252,7 +288,7 @@ static int teardown(_unused_ void **state)
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
-		T(round_trip), T(registers), T(choices), T(damage), T(impossible), T(other_boot),
+		T(round_trip), T(registers), T(policies), T(choices), T(damage), T(impossible), T(other_boot),
 		T(not_a_file),
 	};
 

@@ -173,6 +173,10 @@ enum guest_op {
 				 * how often they were clear then
 				 */
 	OP_TOGGLE_CR4,
+	OP_DEADLINE,		/* an APIC timer interrupt: arg0 = ticks of the TSC until it, arg1 =
+				 * set at once in its place, 0 = nothing, or DEADLINE_NEVER; arg2 =
+				 * ticks to wait at most, arg3 = how; ret0 = after how many it came,
+				 * or 0 */
 	OP_NR
 };
 
@@ -228,6 +232,14 @@ enum guest_probe {
 	PROBE_NR
 };
 
+/* How OP_DEADLINE waits. */
+enum guest_wait {
+	DEADLINE_SPIN,
+	DEADLINE_CPUID,		/* with exits */
+	DEADLINE_HALT,
+};
+#define DEADLINE_NEVER		(~0UL)
+
 /* Flags of OP_PROBE. */
 #define PROBE_FORCED	(1U << 0)	/* behind KVM's prefix that has it emulate */
 #define PROBE_AC	(1U << 1)	/* with RFLAGS.AC set */
@@ -239,6 +251,7 @@ enum guest_bench {
 	BENCH_NOTHING,		/* the loops below but for CPUID or OUT */
 	BENCH_CPUID,
 	BENCH_OUT,		/* to GUEST_PORT_BENCH */
+	BENCH_WBINVD,
 	BENCH_STORE,		/* 8 bytes */
 	BENCH_STORE_RBP,	/* the same through RBP */
 	BENCH_LOAD,		/* 8 bytes */

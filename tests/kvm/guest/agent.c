@@ -92,6 +92,7 @@ static const guest_op_fn ops[OP_NR] = {
 	[OP_LMSW] = op_lmsw,
 	[OP_TOGGLE_CR0] = op_toggle_cr0,
 	[OP_TOGGLE_CR4] = op_toggle_cr4,
+	[OP_DEADLINE] = op_deadline,
 };
 
 /* Carry out one operation; nothing for a number we do not know. */

@@ -65,6 +65,10 @@ void op_bench(struct guest_cpu *cpu)
 				    : "=a"(a), "=b"(b), "=c"(c)
 				    : "d"((uint16_t)GUEST_PORT_BENCH) : "memory"));
 		break;
+	case BENCH_WBINVD:
+		REPEAT(asm volatile("movl $0, %%eax; movl $0, %%ecx; wbinvd"
+				    : "=a"(a), "=b"(b), "=c"(c), "=d"(d) : : "memory"));
+		break;
 	case BENCH_STORE:
 		REPEAT(STORE_BY("%[p]"));
 		break;

@@ -140,6 +140,7 @@ DECLARE_OP(op_vmclear);
 DECLARE_OP(op_invept);
 DECLARE_OP(op_vmsave);
 DECLARE_OP(op_bench);
+DECLARE_OP(op_deadline);
 DECLARE_OP(op_pushw);
 DECLARE_OP(op_enter_nested);
 DECLARE_OP(op_movdir64b);

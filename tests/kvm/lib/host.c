@@ -185,3 +185,19 @@ long host_stat(struct vm *vm, const char *name)
 	snprintf(path, sizeof(path), "/sys/kernel/debug/kvm/%d-%d/%s", getpid(), vm->fd, name);
 	return read_number(path);
 }
+
+bool host_has_flag(const char *flag)
+{
+	char line[8192], word[64];
+	bool found = false;
+	FILE *f = fopen("/proc/cpuinfo", "re");
+
+	require(f, "/proc/cpuinfo: %m");
+	snprintf(word, sizeof(word), " %s ", flag);
+	while (!found && fgets(line, sizeof(line), f)) {
+		line[strcspn(line, "\n")] = ' ';
+		found = !strncmp(line, "flags", 5) && strstr(line, word);
+	}
+	fclose(f);
+	return found;
+}

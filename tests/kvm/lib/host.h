@@ -32,6 +32,9 @@ bool host_nx_huge_pages(const char *value);
 /** host_force_emulation - have KVM emulate what follows its prefix; false if it cannot */
 bool host_force_emulation(bool on);
 
+/** host_has_flag - of /proc/cpuinfo */
+bool host_has_flag(const char *flag);
+
 /** host_has_tdp - does the CPU walk the guest's page tables by itself, with EPT or NPT? */
 bool host_has_tdp(void);
 

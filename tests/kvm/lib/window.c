@@ -7,7 +7,37 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "vcpu.h"
 #include "window.h"
+
+#define PARAMETER	"/sys/module/kvm/parameters/isolation"
+
+void window_set_file(const char *path, const char *value)
+{
+	int fd = open(path, O_WRONLY | O_TRUNC | O_CLOEXEC);
+
+	require(fd >= 0 && write(fd, value, strlen(value)) == (ssize_t)strlen(value), "%s: %m",
+		path);
+	close(fd);
+}
+
+char window_parameter(void)
+{
+	char c = 0;
+	int fd = open(PARAMETER, O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		return 0;
+	if (read(fd, &c, 1) != 1)
+		c = 0;
+	close(fd);
+	return c;
+}
+
+bool window_is_on(void)
+{
+	return window_parameter() == 'Y';
+}
 
 void window_file(struct vm *vm, const char *name, char *path, size_t size)
 {
@@ -83,4 +113,47 @@ const char *window_answer(struct vm *vm)
 	text[strcspn(text, "\n")] = 0;
 	close(fd);
 	return text;
+}
+
+struct vm *window_vm(unsigned int vcpus)
+{
+	struct vm_options options = { .vcpus = vcpus, .flags = VM_IRQCHIP };
+
+	return vm_new(&options);
+}
+
+void window_work(struct vcpu *v, unsigned int rounds)
+{
+	struct run r;
+
+	while (rounds--) {
+		r = vcpu_op(v, OP_CPUID, 0);
+		require(r.end == RUN_DONE && r.ret[0], "%s", run_text(&r));
+		require_done(vcpu_op(v, OP_STORE, GUEST_ARENA, rounds, 8));
+		require_done(vcpu_op(v, OP_IPI_SELF, GUEST_VECTOR_EVENT));
+		require_done(vcpu_op(v, OP_LOAD_CR8, rounds & 7));
+	}
+}
+
+void window_reset(void)
+{
+	static const char *const files[][2] = {
+		{ WINDOW_TRACING "/events/kvm/enable", "0" },
+		{ WINDOW_TRACING "/events/enable", "0" },
+		{ WINDOW_TRACING "/kprobe_events", "\n" },
+		{ WINDOW_TRACING "/trace", "\n" },
+		{ "/sys/module/kvm/parameters/isolation_fault_stack", "0" },
+		{ "/sys/module/kvm/parameters/isolation_kick", "0" },
+	};
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(files); i++) {
+		int fd = open(files[i][0], O_WRONLY | O_TRUNC | O_CLOEXEC);
+
+		if (fd < 0)
+			continue;
+		if (write(fd, files[i][1], strlen(files[i][1])) < 0)
+			tap_note("%s: %s", files[i][0], strerror(errno));
+		close(fd);
+	}
 }

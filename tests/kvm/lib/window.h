@@ -3,7 +3,29 @@
 #ifndef KVM_TEST_WINDOW_H
 #define KVM_TEST_WINDOW_H
 
-#include "vm.h"
+#include <stdbool.h>
+
+#include "vcpu.h"
+
+#define WINDOW_TRACING	"/sys/kernel/tracing"
+
+/** window_parameter - kvm.isolation: Y or N; 0 where KVM does not know it */
+char window_parameter(void);
+
+/** window_is_on - are guests isolated here? */
+bool window_is_on(void);
+
+/** window_set_file - of sysfs or the like; the case ends if it cannot be */
+void window_set_file(const char *path, const char *value);
+
+/** window_vm - one with interrupts */
+struct vm *window_vm(unsigned int vcpus);
+
+/** window_work - exits of several kinds: settled within, by KVM outside, by the VMM */
+void window_work(struct vcpu *v, unsigned int rounds);
+
+/** window_reset - tracing and parameters that cases change, as they were */
+void window_reset(void);
 
 /** window_file - the path of a file of the VM */
 void window_file(struct vm *vm, const char *name, char *path, size_t size);

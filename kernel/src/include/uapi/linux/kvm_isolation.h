@@ -17,7 +17,7 @@
  * @KVM_ISOLATION_BUG: #UD: WARN() or BUG()
  * @KVM_ISOLATION_PROTECTION: #GP or #CP, such as an MSR that is not there
  * @KVM_ISOLATION_DOUBLE_FAULT: #DF: the stack itself was not mapped
- * @KVM_ISOLATION_TIMER: to program a timer of the host, among those of others
+ * @KVM_ISOLATION_TIMER: to set a timer of the host, among those of others
  * @KVM_ISOLATION_WAKE: to wake another thread, among those of others
  * @KVM_ISOLATION_NR_REASONS: how many there are
  */

@@ -90,6 +90,7 @@ struct kvm_isolation_counters {
  * struct kvm_vcpu_isolation - a vCPU
  * @cr3: the restricted one; 0 if this KVM_RUN is not isolated
  * @stale: something was not mapped: look again at what has changed
+ * @keeps_deadline: the guest's TSC deadline is not among the host's timers yet; in a window only
  * @objects: what is mapped now, by &enum kvm_isolation_object; under kvm_isolation.lock
  * @counters: see there
  * @told: of the last window, for a program that wants to know
@@ -99,6 +100,7 @@ struct kvm_isolation_counters {
 struct kvm_vcpu_isolation {
 	unsigned long cr3;
 	bool stale;
+	bool keeps_deadline;
 	struct kvm_isolation_range objects[KVM_ISOLATION_NR_OBJECTS];
 	struct kvm_isolation_counters counters;
 	struct kvm_isolation_told told;

@@ -62,6 +62,7 @@ enum isolation_probe_action {
 	ISOLATION_PROBE_NMI,	/* an NMI to itself */
 	ISOLATION_PROBE_GP,	/* a general protection fault */
 	ISOLATION_PROBE_UD,	/* an invalid opcode */
+	ISOLATION_PROBE_DB,	/* a debug exception */
 	ISOLATION_PROBE_STACK,	/* goes without a stack */
 };
 
@@ -154,6 +155,9 @@ extern bool kvm_isolation_kick;
 void isolation_kick(struct isolation_window *w, enum kvm_isolation_reason reason);
 void isolation_set_kick(struct kvm_isolation *iso, u32 reasons);
 void isolation_init_kick(struct kvm_isolation *iso);
+
+/* timer.c */
+void isolation_pass_deadline(struct kvm_vcpu *vcpu);
 
 /* probe.c */
 #ifdef CONFIG_KVM_ISOLATION_PROBE

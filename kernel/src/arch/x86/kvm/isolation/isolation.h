@@ -35,6 +35,8 @@ bool __kvm_isolation_in_window(void);
 unsigned long __kvm_isolation_host_cr3(void);
 fastpath_t __kvm_isolation_serve(struct kvm_vcpu *vcpu, fastpath_t fastpath);
 void __kvm_isolation_leave_for(enum kvm_isolation_reason reason);
+bool __kvm_isolation_keep_deadline(struct kvm_vcpu *vcpu, bool is_posted);
+void __kvm_isolation_forget_deadline(struct kvm_vcpu *vcpu);
 bool __kvm_isolation_may_enter(struct kvm_vcpu *vcpu);
 void __kvm_isolation_entering(void);
 void __kvm_isolation_exited(void);
@@ -171,6 +173,24 @@ static __always_inline void kvm_isolation_leave_for(enum kvm_isolation_reason re
 		__kvm_isolation_leave_for(reason);
 }
 
+/*
+ * A timer of the host is to be set for the guest's TSC deadline, interrupts are off.  If true,
+ * it is when the window is left, and there is nothing to do now.  Not so where another CPU is
+ * to have it, and post the interrupt without an exit of the guest (@is_posted).
+ */
+static __always_inline bool kvm_isolation_keep_deadline(struct kvm_vcpu *vcpu, bool is_posted)
+{
+	return static_branch_unlikely(&kvm_isolation_key) &&
+	       __kvm_isolation_keep_deadline(vcpu, is_posted);
+}
+
+/* The guest sets another, or none. */
+static __always_inline void kvm_isolation_forget_deadline(struct kvm_vcpu *vcpu)
+{
+	if (static_branch_unlikely(&kvm_isolation_key))
+		__kvm_isolation_forget_deadline(vcpu);
+}
+
 /* A window is over, and interrupts are on. */
 static __always_inline void kvm_isolation_tell(struct kvm_vcpu *vcpu)
 {
@@ -227,6 +247,12 @@ static __always_inline void kvm_isolation_tell(struct kvm_vcpu *vcpu) { }
 static __always_inline void kvm_isolation_enter(struct kvm_vcpu *vcpu) { }
 static __always_inline void kvm_isolation_leave(struct kvm_vcpu *vcpu) { }
 static __always_inline void kvm_isolation_leave_for(enum kvm_isolation_reason reason) { }
+static __always_inline void kvm_isolation_forget_deadline(struct kvm_vcpu *vcpu) { }
+
+static __always_inline bool kvm_isolation_keep_deadline(struct kvm_vcpu *vcpu, bool is_posted)
+{
+	return false;
+}
 
 static __always_inline fastpath_t kvm_isolation_serve(struct kvm_vcpu *vcpu, fastpath_t fastpath)
 {

@@ -92,8 +92,11 @@ void __kvm_isolation_entering(void)
 {
 	struct isolation_thread *thread = this_cpu_ptr(&isolation_thread);
 
-	/* Its window may have been left on the way here; what it has loaded is flushed now. */
-	WRITE_ONCE(thread->unsafe, false);
+	/*
+	 * If its window has been left on the way here, it is unsafe: what it has loaded is not
+	 * flushed on all CPUs.  It goes on, for the next time it may be no better, and no
+	 * sibling enters until it tries again.
+	 */
 	WRITE_ONCE(thread->in_guest, true);
 	/* Pairs with isolation_kick(): one of the two sees the other. */
 	smp_mb();

@@ -165,6 +165,8 @@ static int find(struct kvm *kvm, const char *what, struct isolation_probe *probe
 		probe->action = ISOLATION_PROBE_GP;
 	else if (!strcmp(what, "ud"))
 		probe->action = ISOLATION_PROBE_UD;
+	else if (!strcmp(what, "db"))
+		probe->action = ISOLATION_PROBE_DB;
 	else if (!strcmp(what, "stack"))
 		probe->action = ISOLATION_PROBE_STACK;
 	return probe->action ? 0 : -EINVAL;
@@ -293,6 +295,10 @@ static void act(struct kvm_isolation *iso, const struct isolation_probe *probe)
 		break;
 	case ISOLATION_PROBE_UD:
 		asm volatile("1: ud2\n2:\n" _ASM_EXTABLE(1b, 2b));
+		break;
+	case ISOLATION_PROBE_DB:
+		/* INT1, for which DR6 gives no reason, so the kernel goes on behind it. */
+		asm volatile(".byte 0xf1");
 		break;
 	case ISOLATION_PROBE_STACK:
 		/* Had it not been left by now, this would be without a stack. */

@@ -256,6 +256,7 @@ void __kvm_isolation_leave(struct kvm_vcpu *vcpu)
 	kick(w, KVM_ISOLATION_END);
 	/* What is touched from now on may be a secret. */
 	kvm_request_l1tf_flush_l1d();
+	isolation_pass_deadline(vcpu);
 
 	c->left[w->reason]++;
 	c->pauses += w->pauses;

@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* change.c: the difference between the rules that a VM has and those it is to have. */
+#include "change.h"
+#include "unit.h"
+
+static struct vm *vm;
+
+static struct rule rule(const char *name, uint64_t gpa)
+{
+	struct rule r = {
+		.gpa = gpa, .length = 4096, .action = KVM_VMI_DENY, .dflt = KVM_VMI_DENY,
+		.write_deny = true, .execute = RULE_EXECUTE_BOTH,
+	};
+
+	strcpy(r.name, name);
+	return r;
+}
+
+static struct vm_rule *has(uint32_t id, const char *policy, struct rule r)
+{
+	struct vm_rule *v = vm_add_rule(vm, id);
+
+	v->rule = r;
+	strcpy(v->policy, policy);
+	v->policy_mode = *policy ? MERLON_MODE_ENFORCE : NULL;
+	return v;
+}
+
+static int setup(_unused_ void **state)
+{
+	vm = vm_new(1);
+	vm->info.maxphyaddr = 46;
+	has(1, "p", rule("p:a", 0x1000));
+	has(2, "p", rule("p:b", 0x2000));
+	has(3, "", rule("mine", 0x3000));
+	has(4, "q", rule("q:a", 0x4000));
+	return 0;
+}
+
+static int teardown(_unused_ void **state)
+{
+	vm_free(vm);
+	return 0;
+}
+
+static struct change diff(const struct rule *rules, size_t n, const char *mode)
+{
+	struct change c;
+
+	assert_int_equal(change_diff(vm, "p", rules, n, mode, &c), 0);
+	return c;
+}
+
+static void expect(struct change c, size_t add, size_t update, size_t drop, size_t kept)
+{
+	assert_int_equal(c.n_add, add);
+	assert_int_equal(c.n_update, update);
+	assert_int_equal(c.n_drop, drop);
+	assert_int_equal(c.kept, kept);
+	assert_int_equal(change_is_empty(&c), !add && !update && !drop);
+	change_done(&c);
+}
+
+static void nothing(_unused_ void **state)
+{
+	struct rule wanted[] = { rule("p:b", 0x2000), rule("p:a", 0x1000) };
+
+	expect(diff(wanted, 2, MERLON_MODE_ENFORCE), 0, 0, 0, 2);
+}
+
+static void come_and_go(_unused_ void **state)
+{
+	struct rule wanted[] = { rule("p:b", 0x2000), rule("p:c", 0x1000) };
+	struct change c = diff(wanted, 2, MERLON_MODE_ENFORCE);
+
+	assert_string_equal(c.add[0].rule->name, "p:c");
+	assert_int_equal(c.drop[0], 1);
+	expect(c, 1, 0, 1, 1);
+	/* Of this policy alone. */
+	expect(diff(NULL, 0, MERLON_MODE_ENFORCE), 0, 0, 2, 0);
+}
+
+static void reach(_unused_ void **state)
+{
+	struct rule wanted[] = { rule("p:a", 0x1000), rule("p:b", 0x2000) };
+	struct rule_span except = { 0x1000, 0x1000 };
+	struct change c;
+
+	wanted[0].gpa = 0x5000;
+	c = diff(wanted, 2, MERLON_MODE_ENFORCE);
+	assert_int_equal(c.drop[0], 1);
+	assert_ptr_equal(c.add[0].rule, &wanted[0]);
+	assert_false(c.add[0].disarmed);
+	expect(c, 1, 0, 1, 1);
+	wanted[0] = rule("p:a", 0x1000);
+	wanted[0].execute = 0;
+	expect(diff(wanted, 2, MERLON_MODE_ENFORCE), 1, 0, 1, 1);
+	wanted[0] = rule("p:a", 0x1000);
+	wanted[0].except = &except;
+	wanted[0].n_except = 1;
+	expect(diff(wanted, 2, MERLON_MODE_ENFORCE), 1, 0, 1, 1);
+	/* "all" is as far as this guest's memory goes, and was when it was set. */
+	vm->rules[0].rule.length = (1ULL << 46) - 0x1000;
+	wanted[0] = rule("p:a", 0x1000);
+	wanted[0].length = RULE_LENGTH_ALL;
+	expect(diff(wanted, 2, MERLON_MODE_ENFORCE), 0, 0, 0, 2);
+}
+
+static void answers(_unused_ void **state)
+{
+	struct rule wanted[] = { rule("p:a", 0x1000), rule("p:b", 0x2000) };
+	struct change c;
+
+	wanted[1].action = KVM_VMI_KILL;
+	c = diff(wanted, 2, MERLON_MODE_ENFORCE);
+	assert_int_equal(c.update[0].id, 2);
+	assert_false(c.update[0].arm);
+	expect(c, 0, 1, 0, 1);
+	wanted[1] = rule("p:b", 0x2000);
+	wanted[1].on_reset = KVM_VMI_RESET_KEEP;
+	expect(diff(wanted, 2, MERLON_MODE_ENFORCE), 0, 1, 0, 1);
+}
+
+static void modes(_unused_ void **state)
+{
+	struct rule wanted[] = { rule("p:a", 0x1000), rule("p:b", 0x2000) };
+	struct change c;
+
+	/* Somebody's choice stays while the policy says what it said. */
+	vm->rules[0].rule.monitor = true;
+	expect(diff(wanted, 2, MERLON_MODE_ENFORCE), 0, 0, 0, 2);
+	wanted[0].action = KVM_VMI_KILL;
+	c = diff(wanted, 2, MERLON_MODE_ENFORCE);
+	assert_true(c.update[0].wanted.monitor);
+	expect(c, 0, 1, 0, 1);
+	/* A policy that changes its mode changes that of all its rules. */
+	wanted[0] = rule("p:a", 0x1000);
+	wanted[0].monitor = wanted[1].monitor = true;
+	c = diff(wanted, 2, MERLON_MODE_MONITOR);
+	assert_true(c.update[1].wanted.monitor);
+	expect(c, 0, 2, 0, 0);
+}
+
+static void arming(_unused_ void **state)
+{
+	struct rule wanted[] = { rule("p:a", 0x1000), rule("p:b", 0x2000), rule("p:c", 0x5000) };
+	struct change c;
+
+	wanted[2].boot = true;
+	c = diff(wanted, 3, MERLON_MODE_ENFORCE);
+	assert_true(c.add[0].disarmed);
+	expect(c, 1, 0, 0, 2);
+	/* What waits goes on waiting, wherever it reaches; and after a reset. */
+	vm->rules[0].info.rule.flags = KVM_VMI_RULE_DISARMED;
+	expect(diff(wanted, 2, MERLON_MODE_ENFORCE), 0, 0, 0, 2);
+	wanted[0].gpa = 0x6000;
+	c = diff(wanted, 2, MERLON_MODE_ENFORCE);
+	assert_true(c.add[0].disarmed);
+	expect(c, 1, 0, 1, 1);
+	/* From "boot" to "now" it is armed; from "now" to "boot" nothing is taken away. */
+	vm->rules[0].rule.boot = true;
+	wanted[0].gpa = 0x1000;
+	c = diff(wanted, 2, MERLON_MODE_ENFORCE);
+	assert_true(c.update[0].arm);
+	expect(c, 0, 1, 0, 1);
+	wanted[1].boot = true;
+	vm->rules[0].rule.boot = false;
+	c = diff(wanted, 2, MERLON_MODE_ENFORCE);
+	assert_int_equal(c.update[0].id, 2);
+	assert_false(c.update[0].arm);
+	expect(c, 0, 1, 0, 1);
+}
+
+static void leftovers(_unused_ void **state)
+{
+	struct rule wanted[] = { rule("p:a", 0x7000), rule("p:b", 0x2000) };
+	struct change c;
+
+	/* One whose place was taken and that could not be dropped then. */
+	has(9, "p", rule("p:a", 0x7000));
+	c = diff(wanted, 2, MERLON_MODE_ENFORCE);
+	assert_int_equal(c.drop[0], 1);
+	expect(c, 0, 0, 1, 2);
+	/* An orphan is nobody's. */
+	vm_find_rule(vm, 2)->orphan = true;
+	expect(diff(wanted, 2, MERLON_MODE_ENFORCE), 1, 0, 1, 1);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+	static const struct CMUnitTest tests[] = {
+		TEST(nothing), TEST(come_and_go), TEST(reach), TEST(answers), TEST(modes),
+		TEST(arming), TEST(leftovers),
+	};
+
+	cmocka_set_message_output(CM_OUTPUT_TAP);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
