@@ -13,11 +13,17 @@ static char line[65536];
  */
 static bool wait_for_watch(int fd)
 {
+	static unsigned int frame = 0x1000;
+	char gpa[32];
+
+	/* An address of its own: what is left of an earlier wait is not an answer. */
+	snprintf(gpa, sizeof(gpa), "0x%x", frame++ << 12);
 	for (int i = 0; i < 100; i++) {
-		fake("violation 17 0x1000 1");
-		fake("violation 18 0x1000 1");
-		if (read_line(fd, line, sizeof(line), 0))
-			return true;
+		for (unsigned int vm = 17; vm <= 18; vm++)
+			fake("violation %u %s 1", vm, gpa);
+		while (read_line(fd, line, sizeof(line), 0))
+			if (strstr(line, gpa))
+				return true;
 		usleep(50000);
 	}
 	return false;
