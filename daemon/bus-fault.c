@@ -49,3 +49,23 @@ int bus_fault_errno(sd_bus_error *reterr, int r, const char *what)
 				 strerror(-r));
 	}
 }
+
+int bus_fault_parse(sd_bus_error *reterr, int r, const char *message)
+{
+	enum merlon_error error;
+
+	switch (r) {
+	case -EINVAL:
+		error = MERLON_E_INVALID_RULE;
+		break;
+	case -EOPNOTSUPP:
+		error = MERLON_E_NOT_SUPPORTED;
+		break;
+	case -E2BIG:
+		error = MERLON_E_LIMITS_EXCEEDED;
+		break;
+	default:
+		return r;
+	}
+	return bus_fault(reterr, error, "%s", message ? message : "");
+}

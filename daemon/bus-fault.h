@@ -24,4 +24,14 @@ int bus_fault(sd_bus_error *reterr, enum merlon_error error, const char *format,
  */
 int bus_fault_errno(sd_bus_error *reterr, int r, const char *what);
 
+/**
+ * bus_fault_parse() - an errno of rules_parse() or policy_parse()
+ * @reterr: to be filled
+ * @r: negative
+ * @message: what was expected where, may be NULL
+ *
+ * Return: a negative errno.
+ */
+int bus_fault_parse(sd_bus_error *reterr, int r, const char *message);
+
 #endif

@@ -6,9 +6,23 @@
 #include "manager-bus.h"
 #include "policy-bus.h"
 
-int policy_bus_reload(sd_bus_message *call, void *userdata, sd_bus_error *reterr)
+/* Reads it all again, and answers the call. */
+static int reload_and_reply(struct manager *m, sd_bus_message *call, bool dry_run)
 {
 	_cleanup_free_ char *report = NULL;
+	int r;
+
+	if (!dry_run)
+		(void)policy_watch_refresh(m);
+	r = policies_reload(m, dry_run, &report);
+	if (r < 0)
+		return r;
+	manager_set_admission(m);
+	return sd_bus_reply_method_return(call, "s", report);
+}
+
+int policy_bus_reload(sd_bus_message *call, void *userdata, sd_bus_error *reterr)
+{
 	struct manager *m = userdata;
 	int r, dry_run;
 
@@ -18,13 +32,7 @@ int policy_bus_reload(sd_bus_message *call, void *userdata, sd_bus_error *reterr
 	r = auth_check(&m->auth, call, AUTH_MANAGE, NULL, NULL, reterr);
 	if (r <= 0)
 		return r < 0 ? r : 1;
-	if (!dry_run)
-		(void)policy_watch_refresh(m);
-	r = policies_reload(m, dry_run, &report);
-	if (r < 0)
-		return r;
-	manager_set_admission(m);
-	return sd_bus_reply_method_return(call, "s", report);
+	return reload_and_reply(m, call, dry_run);
 }
 
 int policy_bus_list(sd_bus_message *call, void *userdata, sd_bus_error *reterr)
@@ -45,27 +53,13 @@ int policy_bus_list(sd_bus_message *call, void *userdata, sd_bus_error *reterr)
 static int parse(const char *text, const char *name, struct policy **ret, sd_bus_error *reterr)
 {
 	_cleanup_free_ char *message = NULL;
-	enum merlon_error error;
 	int r;
 
 	r = policy_parse(text, strlen(text), MERLON_TEXT_LABEL, *name ? name : NULL, ret, &message);
-	switch (r) {
-	case -EINVAL:
-		error = MERLON_E_INVALID_RULE;
-		break;
-	case -EOPNOTSUPP:
-		error = MERLON_E_NOT_SUPPORTED;
-		break;
-	case -E2BIG:
-		error = MERLON_E_LIMITS_EXCEEDED;
-		break;
-	case 0:
-		match_resolve(&(*ret)->match);
-		return 0;
-	default:
-		return r;
-	}
-	return bus_fault(reterr, error, "%s", message ? message : "");
+	if (r < 0)
+		return bus_fault_parse(reterr, r, message);
+	match_resolve(&(*ret)->match);
+	return 0;
 }
 
 static int check_name(const char *name, sd_bus_error *reterr)
@@ -87,20 +81,6 @@ static int check_shadow(const struct manager *m, const char *name, enum policy_d
 					 name, m->options.policy_dirs[i],
 					 m->options.policy_dirs[dir]);
 	return 0;
-}
-
-/* Reads it all again, the file that was just written with it; answers the call. */
-static int apply_and_reply(struct manager *m, sd_bus_message *call)
-{
-	_cleanup_free_ char *report = NULL;
-	int r;
-
-	(void)policy_watch_refresh(m);
-	r = policies_reload(m, false, &report);
-	if (r < 0)
-		return r;
-	manager_set_admission(m);
-	return sd_bus_reply_method_return(call, "s", report);
 }
 
 int policy_bus_load(sd_bus_message *call, void *userdata, sd_bus_error *reterr)
@@ -145,7 +125,7 @@ int policy_bus_load(sd_bus_message *call, void *userdata, sd_bus_error *reterr)
 					 "written: %s", m->options.policy_dirs[dir], policy->name,
 					 strerror(-r));
 	log_info("Policy '%s' loaded into %s.", policy->name, m->options.policy_dirs[dir]);
-	return apply_and_reply(m, call);
+	return reload_and_reply(m, call, false);
 }
 
 /* From /run; for good also from /etc, where a mask hides what a package brings. */
@@ -218,5 +198,5 @@ int policy_bus_unload(sd_bus_message *call, void *userdata, sd_bus_error *reterr
 	if (r < 0)
 		return r;
 	log_info("Policy '%s' unloaded%s.", name, persist ? " for good" : "");
-	return apply_and_reply(m, call);
+	return reload_and_reply(m, call, false);
 }

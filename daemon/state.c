@@ -8,6 +8,7 @@
 
 #include "api/names.h"
 #include "state.h"
+#include "util/file.h"
 #include "util/json.h"
 #include "util/util.h"
 
@@ -290,26 +291,9 @@ static int state_text(const struct vm_table *t, char **ret)
 	return json_text(o, JSON_ONE_LINE, ret);
 }
 
-static int write_all(int fd, const char *text, size_t len)
-{
-	while (len) {
-		ssize_t n = write(fd, text, len);
-
-		if (n < 0) {
-			if (errno == EINTR)
-				continue;
-			return -errno;
-		}
-		text += n;
-		len -= (size_t)n;
-	}
-	return 0;
-}
-
 int state_save(const char *dir, const struct vm_table *t)
 {
-	static const char tmp[] = MERLON_STATE_FILE ".tmp";
-	_cleanup_close_ int dirfd = -EBADF, fd = -EBADF;
+	_cleanup_close_ int dirfd = -EBADF;
 	_cleanup_free_ char *text = NULL;
 	int r;
 
@@ -319,21 +303,5 @@ int state_save(const char *dir, const struct vm_table *t)
 	dirfd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (dirfd < 0)
 		return -errno;
-	if (unlinkat(dirfd, tmp, 0) < 0 && errno != ENOENT)
-		return -errno;
-	fd = openat(dirfd, tmp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
-	if (fd < 0)
-		return -errno;
-	r = write_all(fd, text, strlen(text));
-	if (r >= 0 && fsync(fd) < 0)
-		r = -errno;
-	if (r >= 0 && renameat(dirfd, tmp, dirfd, MERLON_STATE_FILE) < 0)
-		r = -errno;
-	if (r < 0) {
-		(void)unlinkat(dirfd, tmp, 0);
-		return r;
-	}
-	/* The new name is on its way in any case; /run is in memory mostly. */
-	(void)fsync(dirfd);
-	return 0;
+	return file_replace(dirfd, MERLON_STATE_FILE, text, strlen(text), 0600);
 }

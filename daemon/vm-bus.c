@@ -145,26 +145,10 @@ static int method_describe(sd_bus_message *call, void *userdata, sd_bus_error *r
 static int parse_rules(const char *text, struct rule **ret, size_t *ret_n, sd_bus_error *reterr)
 {
 	_cleanup_free_ char *message = NULL;
-	enum merlon_error error;
 	int r;
 
 	r = rules_parse(text, strlen(text), MERLON_TEXT_LABEL, ret, ret_n, &message);
-	if (r >= 0)
-		return r;
-	switch (r) {
-	case -EINVAL:
-		error = MERLON_E_INVALID_RULE;
-		break;
-	case -EOPNOTSUPP:
-		error = MERLON_E_NOT_SUPPORTED;
-		break;
-	case -E2BIG:
-		error = MERLON_E_LIMITS_EXCEEDED;
-		break;
-	default:
-		return r;
-	}
-	return bus_fault(reterr, error, "%s", message ? message : "");
+	return r < 0 ? bus_fault_parse(reterr, r, message) : r;
 }
 
 /* What a call about a VM has said. */

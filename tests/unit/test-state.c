@@ -77,7 +77,7 @@ static void round_trip(_unused_ void **state)
 	assert_int_equal(state_load(dir, &back), 0);
 	fill(&t);
 	assert_int_equal(state_save(dir, &t), 0);
-	assert_false(exists(MERLON_STATE_FILE ".tmp"));
+	assert_false(exists("." MERLON_STATE_FILE ".tmp"));
 	assert_int_equal(state_load(dir, &back), 1);
 	assert_int_equal(back.n, 1);
 	assert_int_equal(back.vms[0]->info.id, 17);
@@ -263,7 +263,7 @@ static void not_a_file(_unused_ void **state)
 	path_of(MERLON_STATE_FILE ".bad", path, sizeof(path));
 	unlink(path);
 	/* What lies in the way of the new file is not followed. */
-	path_of(MERLON_STATE_FILE ".tmp", path, sizeof(path));
+	path_of("." MERLON_STATE_FILE ".tmp", path, sizeof(path));
 	assert_int_equal(symlink("/nonexistent/x", path), 0);
 	assert_int_equal(state_save(dir, &t), 0);
 	assert_true(exists(MERLON_STATE_FILE));
