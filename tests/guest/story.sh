@@ -70,9 +70,12 @@ chapter "Protect 128 bytes of the guest's kernel, from outside"
 busctl monitor org.merlon1 >$logs/busctl 2>&1 &
 background="$background $!"
 await 10 1 'became a monitor' $logs/bus
+# Lines for people come by signals, JSON by a stream of its own
+merlon watch >$logs/lines 2>&1 &
+background="$background $!"
 merlon watch --json >$logs/watch 2>&1 &
 background="$background $!"
-await 10 1 'Member=Watch$' $logs/busctl
+await 10 1 'Member=Watch$' $logs/busctl && await 10 1 'Member=Subscribe$' $logs/busctl
 check $? "merlon watch and an independent busctl monitor listen"
 show merlon protect web-1 --name=proc-table --gpa="$(subpage "$gpa")" --length=128 --write=deny
 check $? "the rule is in force"
@@ -109,8 +112,11 @@ hardware)
 esac
 
 chapter "Who saw it"
-await 10 1 '"kind":"violation"' $logs/watch
+await 10 1 'violation deny: write' $logs/lines
 check $? "merlon watch: the event"
+grep -m 1 'violation deny: write' $logs/lines | fold -w 92 | sed 's/^/    /'
+await 10 1 '"kind":"violation"' $logs/watch
+check $? "and as JSON"
 grep '"kind":"violation"' $logs/watch | head -n 1 | fold -w 92 | sed 's/^/    /'
 grep '"kind":"violation"' $logs/watch | head -n 1 | grep -q '"rule":"proc-table".*"verdict":"deny"'
 check $? "with the rule's name and the verdict"
