@@ -262,17 +262,27 @@ static void do_calls(struct fake *f, uint64_t vm, FILE *out)
 
 static int do_fail(struct fake *f, char **args)
 {
-	for (size_t i = 0; args[0] && args[1] && i < ARRAY_SIZE(f->faults); i++) {
+	struct fault *found = NULL;
+
+	if (!args[0] || !args[1])
+		return -EINVAL;
+	/* Of one operation, what is said last counts. */
+	for (size_t i = 0; i < ARRAY_SIZE(f->faults); i++) {
 		struct fault *fault_i = &f->faults[i];
 
-		if (fault_i->n)
-			continue;
-		snprintf(fault_i->operation, sizeof(fault_i->operation), "%s", args[0]);
-		fault_i->error = (int)number(args[1]);
-		fault_i->n = args[2] ? (unsigned int)number(args[2]) : 1;
-		return 0;
+		if (fault_i->n && streq(fault_i->operation, args[0])) {
+			found = fault_i;
+			break;
+		}
+		if (!fault_i->n && !found)
+			found = fault_i;
 	}
-	return -EINVAL;
+	if (!found)
+		return -EINVAL;
+	snprintf(found->operation, sizeof(found->operation), "%s", args[0]);
+	found->error = (int)number(args[1]);
+	found->n = args[2] ? (unsigned int)number(args[2]) : 1;
+	return 0;
 }
 
 /* Commands about a VM that is there. */

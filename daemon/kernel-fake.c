@@ -27,7 +27,7 @@
  *   abi N				play an older kernel
  *   orphan ID RULE GFN
  *   admission				"ok MODE MS"
- *   fail OPERATION ERRNO [N]		its next N (1) calls fail
+ *   fail OPERATION ERRNO [N]		its next N (1) calls fail; 0 ends that
  *   control-lost N
  *   absent TEXT			in the script only: no support
  *

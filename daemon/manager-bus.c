@@ -212,6 +212,8 @@ static int may_have_events(struct manager *m, sd_bus_message *call, uid_t *ret_u
 	r = bus_need_kernel(m, reterr);
 	if (r >= 0 && what)
 		r = bus_resolve_vm(m, what, &vm, reterr);
+	if (r >= 0)
+		r = peer_check(&m->peers, m->bus, sd_bus_message_get_sender(call));
 	if (r < 0)
 		return r;
 	*ret_vm = vm ? vm->info.id : 0;
@@ -228,7 +230,7 @@ static int method_watch(sd_bus_message *call, void *userdata, sd_bus_error *rete
 	r = may_have_events(m, call, &uid, &vm, reterr);
 	if (r <= 0)
 		return r < 0 ? r : 1;
-	r = watch_set(&m->watches, m->bus, sd_bus_message_get_sender(call), uid, vm);
+	r = watch_set(&m->watches, sd_bus_message_get_sender(call), uid, vm);
 	if (r == -EDQUOT)
 		return bus_fault(reterr, MERLON_E_LIMITS_EXCEEDED,
 				 "This user has %u watching connections already", WATCH_MAX_UID);
@@ -266,8 +268,7 @@ static int method_subscribe(sd_bus_message *call, void *userdata, sd_bus_error *
 	r = may_have_events(m, call, &uid, &vm, reterr);
 	if (r <= 0)
 		return r < 0 ? r : 1;
-	r = stream_open(&m->streams, m->event, m->bus, sd_bus_message_get_sender(call), uid, vm,
-			&fd);
+	r = stream_open(&m->streams, m->event, sd_bus_message_get_sender(call), uid, vm, &fd);
 	if (r == -EDQUOT)
 		return bus_fault(reterr, MERLON_E_LIMITS_EXCEEDED,
 				 "This user has %u streams already", STREAM_MAX_UID);
@@ -451,12 +452,23 @@ static const sd_bus_vtable manager_vtable[] = {
 	SD_BUS_VTABLE_END
 };
 
+/* A connection has left the bus. */
+static void peer_left(const char *name, void *userdata)
+{
+	struct manager *m = userdata;
+
+	watch_remove(&m->watches, name);
+	stream_close_name(&m->streams, name);
+}
+
 int manager_bus_publish(struct manager *m)
 {
 	int r;
 
-	r = sd_bus_add_object_vtable(m->bus, &m->manager_slot, MERLON_PATH, MERLON_IFACE_MANAGER,
-				     manager_vtable, m);
+	r = peers_follow(&m->peers, m->bus, peer_left, m);
+	if (r >= 0)
+		r = sd_bus_add_object_vtable(m->bus, &m->manager_slot, MERLON_PATH,
+					     MERLON_IFACE_MANAGER, manager_vtable, m);
 	if (r >= 0)
 		r = vm_bus_publish(m);
 	return r;

@@ -529,6 +529,7 @@ struct manager *manager_free(struct manager *m)
 	sd_bus_slot_unref(m->manager_slot);
 	sd_bus_slot_unref(m->vm_slot);
 	auth_done(&m->auth);
+	peers_done(&m->peers);
 	watch_done(&m->watches);
 	stream_done(&m->streams);
 	sd_event_source_disable_unref(m->tick);

@@ -14,6 +14,7 @@
 
 #include "auth.h"
 #include "kernel.h"
+#include "peer.h"
 #include "policies.h"
 #include "policy-watch.h"
 #include "settings.h"
@@ -64,6 +65,7 @@ struct manager {
 	struct vm_table vms;
 	struct policies policies;
 	struct policy_watch policy_watch;
+	struct peers peers;
 	struct watch_list watches;
 	struct stream_list streams;
 	struct auth auth;

@@ -139,7 +139,6 @@ void stream_done(struct stream_list *l)
 	while (l->n)
 		stream_close(l->streams[l->n - 1]);
 	free(l->streams);
-	sd_bus_slot_unref(l->gone);
 	*l = (struct stream_list) { 0 };
 }
 
@@ -234,19 +233,6 @@ static int on_io(sd_event_source *source, int fd, uint32_t revents, void *userda
 	return 0;
 }
 
-static int on_gone(sd_bus_message *m, void *userdata, sd_bus_error *reterr)
-{
-	const char *name;
-
-	(void)reterr;
-	/* Anybody may send us a signal of this name. */
-	if (!streq(sd_bus_message_get_sender(m) ?: "", "org.freedesktop.DBus") ||
-	    sd_bus_message_read(m, "s", &name) < 0)
-		return 0;
-	stream_close_name(userdata, name);
-	return 0;
-}
-
 static int push_hello(struct stream *s)
 {
 	_cleanup_(packet_unrefp) struct packet *p = NULL;
@@ -300,25 +286,8 @@ static int make_pair(struct stream *s, int *ret)
 	return shutdown(s->fd, SHUT_RD) < 0 ? -errno : 0;
 }
 
-/*
- * One match for all names: a bus lets a connection have 512, and sd_bus_track takes one
- * for each name.  Then a look, for it may have left before.
- */
-static int follow_name(struct stream_list *l, sd_bus *bus, const char *name)
-{
-	int r = 0;
-
-	if (!l->gone)
-		r = sd_bus_add_match_async(bus, &l->gone,
-					   "type='signal',sender='org.freedesktop.DBus',"
-					   "interface='org.freedesktop.DBus',"
-					   "member='NameOwnerChanged',arg2=''",
-					   on_gone, NULL, l);
-	return r < 0 ? r : sd_bus_get_name_creds(bus, name, 0, NULL);
-}
-
-int stream_open(struct stream_list *l, sd_event *event, sd_bus *bus, const char *name, uid_t uid,
-		uint64_t vm, int *ret)
+int stream_open(struct stream_list *l, sd_event *event, const char *name, uid_t uid, uint64_t vm,
+		int *ret)
 {
 	_cleanup_(stream_freep) struct stream *s = NULL;
 	_cleanup_close_ int reader = -EBADF;
@@ -343,8 +312,6 @@ int stream_open(struct stream_list *l, sd_event *event, sd_bus *bus, const char 
 		r = sd_event_add_io(event, &s->source, s->fd, EPOLLOUT, on_io, s);
 	if (r >= 0)
 		r = sd_event_source_set_priority(s->source, PRIORITY_STREAM);
-	if (r >= 0 && bus)
-		r = follow_name(l, bus, name);
 	if (r < 0)
 		return r;
 	streams = reallocarray(l->streams, l->n + 1, sizeof(*streams));

@@ -26,13 +26,11 @@ struct stream;
 
 /**
  * struct stream_list - all streams
- * @gone: tells who has left the bus
  * @lost: events that streams lost since merlond started, those of closed ones included
  */
 struct stream_list {
 	struct stream **streams;
 	size_t n;
-	sd_bus_slot *gone;
 	uint64_t lost;
 };
 
@@ -40,8 +38,8 @@ struct stream_list {
  * stream_open() - a stream for a connection
  * @l: the list, which stays where it is
  * @event: the loop that writes
- * @bus: where @name is; NULL: the caller closes the stream by stream_close_name()
- * @name: the connection's unique name; when it leaves the bus the stream is closed
+ * @name: the connection's unique name; who knows that it left the bus closes the stream by
+ *	stream_close_name()
  * @uid: whose it is
  * @vm: only of this VM, 0: of all
  * @ret: the reader's end, to be closed by the caller
@@ -49,10 +47,10 @@ struct stream_list {
  * The first packet, a hello, is on its way.
  *
  * Return: 0; -EDQUOT the uid has enough; -ENFILE all have; -EMFILE merlond has no
- * more fds; -ENXIO @name is gone; -ENOMEM; another negative errno.
+ * more fds; -ENOMEM; another negative errno.
  */
-int stream_open(struct stream_list *l, sd_event *event, sd_bus *bus, const char *name, uid_t uid,
-		uint64_t vm, int *ret);
+int stream_open(struct stream_list *l, sd_event *event, const char *name, uid_t uid, uint64_t vm,
+		int *ret);
 
 /* Closes all streams of a connection. */
 void stream_close_name(struct stream_list *l, const char *name);

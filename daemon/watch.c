@@ -20,8 +20,6 @@
  * @missed: events kept from it
  */
 struct watch {
-	struct watch_list *list;
-	sd_bus_track *track;
 	sd_bus_slot *ping;
 	uid_t uid;
 	uint64_t vm;
@@ -34,7 +32,6 @@ struct watch {
 static void watch_free(struct watch *w)
 {
 	sd_bus_slot_unref(w->ping);
-	sd_bus_track_unref(w->track);
 	free(w);
 }
 
@@ -66,22 +63,12 @@ void watch_remove(struct watch_list *l, const char *name)
 	}
 }
 
-static int on_gone(sd_bus_track *track, void *userdata)
-{
-	struct watch *w = userdata;
-
-	(void)track;
-	watch_remove(w->list, w->name);
-	return 0;
-}
-
-int watch_set(struct watch_list *l, sd_bus *bus, const char *name, uid_t uid, uint64_t vm)
+int watch_set(struct watch_list *l, const char *name, uid_t uid, uint64_t vm)
 {
 	_cleanup_(watch_freep) struct watch *w = NULL;
 	struct watch *old = watch_find(l, name);
 	struct watch **watches;
 	size_t of_uid = 0;
-	int r;
 
 	if (old) {
 		old->vm = vm;
@@ -97,16 +84,9 @@ int watch_set(struct watch_list *l, sd_bus *bus, const char *name, uid_t uid, ui
 	w = calloc(1, sizeof(*w) + strlen(name) + 1);
 	if (!w)
 		return -ENOMEM;
-	w->list = l;
 	w->uid = uid;
 	w->vm = vm;
 	strcpy(w->name, name);
-	r = sd_bus_track_new(bus, &w->track, on_gone, w);
-	if (r < 0)
-		return r;
-	r = sd_bus_track_add_name(w->track, name);
-	if (r < 0)
-		return r;
 	watches = reallocarray(l->watches, l->n + 1, sizeof(*watches));
 	if (!watches)
 		return -ENOMEM;

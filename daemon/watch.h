@@ -29,17 +29,15 @@ struct watch_list {
 /**
  * watch_set() - a connection wants events
  * @l: the list
- * @bus: the bus
- * @name: the connection's unique name
+ * @name: the connection's unique name; who knows that it left the bus calls watch_remove()
  * @uid: whose it is
  * @vm: only of this VM, 0: of all
  *
  * A connection has one filter; a new one replaces it.
  *
- * Return: 0; -EDQUOT the uid has enough; -ENFILE all have; -ENOMEM; another
- * negative errno.
+ * Return: 0; -EDQUOT the uid has enough; -ENFILE all have; -ENOMEM.
  */
-int watch_set(struct watch_list *l, sd_bus *bus, const char *name, uid_t uid, uint64_t vm);
+int watch_set(struct watch_list *l, const char *name, uid_t uid, uint64_t vm);
 
 /* The VM that a connection watches; 0 if it watches none, or all. */
 uint64_t watch_vm(const struct watch_list *l, const char *name);

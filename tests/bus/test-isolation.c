@@ -51,10 +51,12 @@ static void hosts(void)
 	run_merlon(&r, "isolation", "status", "other", "--json", NULL);
 	ran(&r, 0, "{\"host\":{\"state\":\"off\",\"why\":\"KVM was loaded without kvm.isolation=1\"},"
 		   "\"vms\":[{\"isolated\":false,\"id\":18,\"name\":\"other\"}]}\n", "off: JSON");
-	fake("fail isolation_host 1");
+	/* merlond looks by itself, too. */
+	fake("fail isolation_host 1 100");
 	run_merlon(&r, "probe", NULL);
 	ran(&r, 0, "isolation    absent: the kernel does not tell: Operation not permitted\n",
 	    "a kernel that does not tell");
+	fake("fail isolation_host 1 0");
 	fake("isolation on");
 	run_merlon(&r, "probe", NULL);
 	ran(&r, 0, "isolation    on, siblings of new VMs are kicked: never\n", "on: probe");

@@ -199,6 +199,40 @@ static void unread(void)
 	ok(wait_exit(pid, 20) == 128 + SIGTERM, "and is ended by a signal");
 }
 
+/* A bus lets a connection have 512 matches, merlond too: it must not need one for each. */
+static void crowd(void)
+{
+	enum { WATCHERS = 600 };
+	_cleanup_error_ sd_bus_error error = SD_BUS_ERROR_NULL;
+	sd_bus *watchers[WATCHERS];
+	unsigned int n = 0;
+	struct run r;
+	int got = 0;
+
+	for (unsigned int i = 0; i < WATCHERS; i++) {
+		watchers[i] = connect_bus();
+		n += sd_bus_call_method(watchers[i], MERLON_BUS_NAME, MERLON_PATH,
+					MERLON_IFACE_MANAGER, "Watch", &error, NULL, "s", "{}") >= 0;
+	}
+	ok(n == WATCHERS, "%u connections watch: %s", n, error.message ?: "");
+	fake("violation 17 0xc0de000 1");
+	for (unsigned int i = 0; i < 200 && !got; i++) {
+		sd_bus_message *m = NULL;
+
+		while (sd_bus_process(watchers[WATCHERS - 1], &m) > 0 && !got) {
+			got = m && sd_bus_message_is_signal(m, MERLON_IFACE_MANAGER, "Event");
+			m = sd_bus_message_unref(m);
+		}
+		if (!got)
+			(void)sd_bus_wait(watchers[WATCHERS - 1], 100000);
+	}
+	ok(got, "and the last of them has an event");
+	for (unsigned int i = 0; i < WATCHERS; i++)
+		sd_bus_flush_close_unref(watchers[i]);
+	run_merlon(&r, "list", NULL);
+	ran(&r, 0, "web-1", "they leave, merlond does not");
+}
+
 static void no_bus(void)
 {
 	struct run r;
@@ -226,6 +260,7 @@ int main(int argc, char **argv)
 	count();
 	stopped();
 	unread();
+	crowd();
 	restart();
 	no_bus();
 	return harness_end();

@@ -25,18 +25,18 @@ static void quota(_unused_ void **state)
 	int fds[STREAM_MAX_UID + 1], more = -1;
 
 	for (int i = 0; i < STREAM_MAX_UID; i++)
-		assert_int_equal(stream_open(&list, loop, NULL, ":1.1", 1000, 0, &fds[i]), 0);
+		assert_int_equal(stream_open(&list, loop, ":1.1", 1000, 0, &fds[i]), 0);
 	/* By the uid, not by the connection. */
-	assert_int_equal(stream_open(&list, loop, NULL, ":1.2", 1000, 0, &more), -EDQUOT);
+	assert_int_equal(stream_open(&list, loop, ":1.2", 1000, 0, &more), -EDQUOT);
 	assert_int_equal(more, -1);
-	assert_int_equal(stream_open(&list, loop, NULL, ":1.3", 1001, 0, &more), 0);
+	assert_int_equal(stream_open(&list, loop, ":1.3", 1001, 0, &more), 0);
 	close(more);
 	for (int i = 0; i < STREAM_MAX_UID + 1; i++) {
-		assert_int_equal(stream_open(&list, loop, NULL, ":1.4", 0, 0, &more), 0);
+		assert_int_equal(stream_open(&list, loop, ":1.4", 0, 0, &more), 0);
 		close(more);
 	}
 	stream_close_name(&list, ":1.1");
-	assert_int_equal(stream_open(&list, loop, NULL, ":1.2", 1000, 0, &more), 0);
+	assert_int_equal(stream_open(&list, loop, ":1.2", 1000, 0, &more), 0);
 	close(more);
 	for (int i = 0; i < STREAM_MAX_UID; i++)
 		close(fds[i]);
@@ -50,8 +50,8 @@ static void bound(_unused_ void **state)
 	uint64_t n = 0;
 	ssize_t size;
 
-	assert_int_equal(stream_open(&list, loop, NULL, ":1.1", 0, 17, &fd), 0);
-	assert_int_equal(stream_open(&list, loop, NULL, ":1.1", 0, 18, &other), 0);
+	assert_int_equal(stream_open(&list, loop, ":1.1", 0, 17, &fd), 0);
+	assert_int_equal(stream_open(&list, loop, ":1.1", 0, 18, &other), 0);
 	while (!list.lost && n < STREAM_QUEUE_MAX) {
 		assert_int_equal(stream_send(&list, &event), 0);
 		n++;
@@ -86,7 +86,7 @@ static void hangup(_unused_ void **state)
 {
 	int fd = -1;
 
-	assert_int_equal(stream_open(&list, loop, NULL, ":1.1", 0, 0, &fd), 0);
+	assert_int_equal(stream_open(&list, loop, ":1.1", 0, 0, &fd), 0);
 	assert_int_equal(list.n, 1);
 	close(fd);
 	for (int i = 0; i < 10 && list.n; i++)
