@@ -138,6 +138,7 @@ void identify_cmdline(const char *cmdline, size_t len, struct identity *ret)
 {
 	const char *p = cmdline, *end = cmdline + len;
 	const char *option = NULL;
+	bool named = false, numbered = false;
 
 	ret->name[0] = ret->uuid[0] = 0;
 	/* The last byte is a zero, unless the text was cut: then the last word is none. */
@@ -147,10 +148,17 @@ void identify_cmdline(const char *cmdline, size_t len, struct identity *ret)
 		if (!stop)
 			break;
 		if (option) {
-			if (streq(option, "name"))
+			/*
+			 * The first of each: a manager of VMs has them first, and behind them what
+			 * a tenant may choose, such as the guest kernel's command line.
+			 */
+			if (streq(option, "name") && !named) {
 				take_name(p, ret);
-			else
+				named = true;
+			} else if (streq(option, "uuid") && !numbered) {
 				take_uuid(p, ret);
+				numbered = true;
+			}
 			option = NULL;
 		} else if (p[0] == '-') {
 			const char *word = p + 1 + (p[1] == '-');

@@ -104,8 +104,11 @@ static void admit(struct manager *m, struct vm *vm)
 
 	if (!(vm->info.flags & KVM_VMI_VM_PENDING))
 		return;
-	/* Nobody runs without what a policy says, if that is what was asked for. */
-	if (vm->policy_failed && m->admission == KVM_VMI_ADMIT_CLOSED)
+	/*
+	 * Nobody runs without what a policy says, if that is what was asked for; nor who is not
+	 * known, for then nobody knows what they say of him.
+	 */
+	if ((vm->policy_failed || !vm->identified) && m->admission == KVM_VMI_ADMIT_CLOSED)
 		return;
 	r = m->kernel->ops->admit(m->kernel, id_of(vm));
 	if (r < 0 && r != -ESRCH)

@@ -513,7 +513,10 @@ int manager_new(const struct manager_options *options, sd_event *event, struct m
 	m->options = *options;
 	m->lock_fd = -EBADF;
 	m->event = sd_event_ref(event);
-	m->settings.admission_ms = KVM_VMI_ADMIT_MS_DEFAULT;
+	/* With a file that is wrong they are what counts. */
+	r = settings_default(&m->settings);
+	if (r < 0)
+		return log_oom();
 	load_settings(m);
 	r = take_lock(m);
 	if (r < 0)

@@ -63,6 +63,15 @@ static int add_user(struct settings *s, const char *user)
 	return pw ? add_uid(s, pw->pw_uid) : 0;
 }
 
+static int trust_default(struct settings *s)
+{
+	int r = 0;
+
+	for (size_t i = 0; r >= 0 && i < ARRAY_SIZE(default_trusted); i++)
+		r = add_user(s, default_trusted[i]);
+	return r;
+}
+
 static int read_trusted(const struct file *f, struct json_object *value, struct settings *s,
 			char **reterr)
 {
@@ -140,13 +149,26 @@ static int read_settings(const struct file *f, struct json_object *o, struct set
 				       "engine, got another key");
 		}
 	}
-	if (!have_trusted) {
-		for (size_t i = 0; i < ARRAY_SIZE(default_trusted); i++) {
-			r = add_user(s, default_trusted[i]);
-			if (r < 0)
-				return r;
-		}
+	return have_trusted ? 0 : trust_default(s);
+}
+
+/* But for whom to trust. */
+static const struct settings defaults = {
+	.admission = KVM_VMI_ADMIT_OFF,
+	.admission_ms = KVM_VMI_ADMIT_MS_DEFAULT,
+	.engine = KVM_VMI_ENGINE_AUTO,
+};
+
+int settings_default(struct settings *ret)
+{
+	struct settings s = defaults;
+	int r = trust_default(&s);
+
+	if (r < 0) {
+		settings_done(&s);
+		return r;
 	}
+	*ret = s;
 	return 0;
 }
 
@@ -196,11 +218,7 @@ int settings_load(const char *path, struct settings *ret, char **reterr_message)
 {
 	_cleanup_json_ struct json_object *o = NULL;
 	_cleanup_free_ char *text = NULL;
-	struct settings s = {
-		.admission = KVM_VMI_ADMIT_OFF,
-		.admission_ms = KVM_VMI_ADMIT_MS_DEFAULT,
-		.engine = KVM_VMI_ENGINE_AUTO,
-	};
+	struct settings s = defaults;
 	struct file f = { .path = path };
 	int r;
 

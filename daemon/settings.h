@@ -31,6 +31,14 @@ struct settings {
 };
 
 /**
+ * settings_default() - as if there were no file
+ * @ret: initialised by this call; on failure untouched
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int settings_default(struct settings *ret);
+
+/**
  * settings_load() - reads the file
  * @path: a regular file of root's that nobody else may write; may be absent
  * @ret: initialised by this call; on failure untouched

@@ -40,7 +40,12 @@ static void names(_unused_ void **state)
 	CMDLINE("--name", "web-1");
 	assert_string_equal(id.name, "web-1");
 	CMDLINE("-name", "a", "-name", "b");
-	assert_string_equal(id.name, "b");
+	assert_string_equal(id.name, "a");
+	/* What looks like an option is the value of another, and a tenant's. */
+	CMDLINE("-name", "a", "-uuid", "11111111-2222-3333-4444-555555555555", "-append", "-name",
+		"-uuid", "99999999-2222-3333-4444-555555555555");
+	assert_string_equal(id.name, "a");
+	assert_string_equal(id.uuid, "11111111-2222-3333-4444-555555555555");
 	CMDLINE("-name", "guest=a,,b,process=x");
 	assert_string_equal(id.name, "a,b");
 	CMDLINE("-name", "a,,b=c");

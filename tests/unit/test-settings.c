@@ -121,6 +121,24 @@ static void whose(_unused_ void **state)
 	unlink(link);
 }
 
+static void defaults_are_those_without_a_file(_unused_ void **state)
+{
+	struct settings absent, defaults;
+	char *message = NULL;
+
+	assert_int_equal(settings_load("/nonexistent/merlond.json", &absent, &message), 0);
+	assert_int_equal(settings_default(&defaults), 0);
+	assert_int_equal(defaults.n_trusted, absent.n_trusted);
+	for (size_t i = 0; i < absent.n_trusted; i++)
+		assert_int_equal(defaults.trusted[i], absent.trusted[i]);
+	assert_int_equal(defaults.admission, absent.admission);
+	assert_int_equal(defaults.admission_ms, absent.admission_ms);
+	assert_int_equal(defaults.engine, absent.engine);
+	assert_false(defaults.admission_said);
+	settings_done(&absent);
+	settings_done(&defaults);
+}
+
 static int setup(_unused_ void **state)
 {
 	int fd = mkstemp(path);
@@ -135,7 +153,8 @@ static int teardown(_unused_ void **state)
 
 int main(void)
 {
-	static const struct CMUnitTest tests[] = { T(right), T(engines), T(wrong), T(whose) };
+	static const struct CMUnitTest tests[] = { T(right), T(engines), T(wrong), T(whose),
+						   T(defaults_are_those_without_a_file) };
 
 	/* Files of others than root are refused, whatever is in them. */
 	if (geteuid() != 0) {
