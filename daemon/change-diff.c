@@ -27,13 +27,13 @@ struct rule change_resolve(const struct vm *vm, const struct rule *rule)
 }
 
 /*
- * From the one before @from backwards, all around: a VM's rules stand in the order of the
- * text mostly.  @n if there is none.
+ * From the one behind @from on, all around: a VM's rules stand in the order of the text
+ * mostly.  @n if there is none.
  */
 static size_t find_wanted(const struct rule *rules, size_t n, const char *name, size_t from)
 {
 	for (size_t k = 1; k <= n; k++) {
-		size_t i = (from + n - k) % n;
+		size_t i = (from + k) % n;
 
 		if (streq(rules[i].name, name))
 			return i;
@@ -83,7 +83,7 @@ int change_diff(struct vm *vm, const char *policy, const struct rule *rules, siz
 {
 	_cleanup_(change_done) struct change c = { .vm = vm, .next = vm->next_rule };
 	_cleanup_free_ bool *found = NULL;
-	size_t last = n;
+	size_t last = n ? n - 1 : 0;
 
 	strcpy(c.policy, policy);
 	c.add = calloc(n + 1, sizeof(*c.add));
@@ -94,8 +94,11 @@ int change_diff(struct vm *vm, const char *policy, const struct rule *rules, siz
 	found = calloc(n + 1, sizeof(*found));
 	if (!found)
 		return -ENOMEM;
-	/* The youngest first: of two with one name the other could not be dropped in time. */
-	for (size_t i = vm->n_rules; i-- > 0;) {
+	/*
+	 * The oldest first: of two with one name the other was to take its place when merlond
+	 * died, and may cover nothing yet.  It goes, and is made anew.
+	 */
+	for (size_t i = 0; i < vm->n_rules; i++) {
 		const struct vm_rule *has = &vm->rules[i];
 		size_t at;
 

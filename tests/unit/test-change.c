@@ -176,10 +176,17 @@ static void leftovers(_unused_ void **state)
 	struct rule wanted[] = { rule("p:a", 0x7000), rule("p:b", 0x2000) };
 	struct change c;
 
-	/* One whose place was taken and that could not be dropped then. */
+	/* One that was to take the other's place: whether it covers that nobody knows. */
 	has(9, "p", rule("p:a", 0x7000));
 	c = diff(wanted, 2, MERLON_MODE_ENFORCE);
 	assert_int_equal(c.drop[0], 1);
+	assert_int_equal(c.drop[1], 9);
+	assert_ptr_equal(c.add[0].rule, &wanted[0]);
+	expect(c, 1, 0, 2, 1);
+	/* What is to be as it was is kept. */
+	wanted[0] = rule("p:a", 0x1000);
+	c = diff(wanted, 2, MERLON_MODE_ENFORCE);
+	assert_int_equal(c.drop[0], 9);
 	expect(c, 0, 0, 1, 2);
 	/* An orphan is nobody's. */
 	vm_find_rule(vm, 2)->orphan = true;
