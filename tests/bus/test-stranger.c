@@ -122,6 +122,17 @@ static void call_everything(sd_bus *bus)
 	call(bus, path, vm, "SetIsolationKick", "sb", "always", 1);
 }
 
+/* The same call passes without one, and is merlond's to refuse. */
+static void with_fd(sd_bus *bus)
+{
+	_cleanup_error_ sd_bus_error error = SD_BUS_ERROR_NULL;
+	int r = sd_bus_call_method(bus, MERLON_BUS_NAME, MERLON_PATH, "org.freedesktop.DBus.Peer",
+				   "Ping", &error, NULL, "h", STDIN_FILENO);
+
+	tell(r < 0 && sd_bus_error_has_name(&error, SD_BUS_ERROR_ACCESS_DENIED),
+	     "a file descriptor does not pass the bus: %s", error.message ?: "(it worked)");
+}
+
 static void refused(sd_bus *bus, const char *path, const char *interface, const char *method)
 {
 	_cleanup_error_ sd_bus_error error = SD_BUS_ERROR_NULL;
@@ -169,6 +180,7 @@ static void look_around(sd_bus *bus)
 			       MERLON_IFACE_VM);
 	tell(r < 0 || (sd_bus_message_enter_container(reply, 'a', "{sv}") >= 0 &&
 		       sd_bus_message_at_end(reply, false) > 0), "a VM has no properties");
+	with_fd(bus);
 	refused(bus, MERLON_PATH, "org.freedesktop.DBus.ObjectManager", "GetManagedObjects");
 	refused(bus, "/", "org.freedesktop.DBus.ObjectManager", "GetManagedObjects");
 	refused(bus, MERLON_PATH, MERLON_IFACE_MANAGER, "NoSuchMethod");
