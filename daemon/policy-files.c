@@ -165,14 +165,19 @@ static void base_of(const char *name, char base[static NAME_MAX + 1])
 	snprintf(base, NAME_MAX + 1, "%s" SUFFIX, name);
 }
 
-int policy_file_write(const char *dir, const char *name, const char *text, size_t len)
+/* The first file brings the directory with it. */
+static int make_dir(const char *dir)
 {
-	_cleanup_close_ int dirfd = -EBADF;
-	char base[NAME_MAX + 1];
-
 	if (mkdir(dir, 0755) < 0 && errno != EEXIST)
 		return -errno;
-	dirfd = open_dir(dir);
+	return open_dir(dir);
+}
+
+int policy_file_write(const char *dir, const char *name, const char *text, size_t len)
+{
+	_cleanup_close_ int dirfd = make_dir(dir);
+	char base[NAME_MAX + 1];
+
 	if (dirfd < 0)
 		return dirfd;
 	base_of(name, base);
@@ -217,12 +222,9 @@ int policy_file_remove(const char *dir, const char *name)
 
 int policy_file_mask(const char *dir, const char *name)
 {
-	_cleanup_close_ int dirfd = -EBADF;
+	_cleanup_close_ int dirfd = make_dir(dir);
 	char base[NAME_MAX + 1];
 
-	if (mkdir(dir, 0755) < 0 && errno != EEXIST)
-		return -errno;
-	dirfd = open_dir(dir);
 	if (dirfd < 0)
 		return dirfd;
 	base_of(name, base);
