@@ -69,6 +69,7 @@ help:
 	@echo 'make demo            see it work: [CPU=intel|amd] [ENGINE=sw|hw] [STORY=subpage|execute]'
 	@echo 'make check           all tests; [LEVEL=unit|bus|bpf|kvm|guest] [KERNEL=lab|lockdep|debug]'
 	@echo '                     [APPEND=PARAMETERS] for all hosts, such as kvm.isolation=1'
+	@echo 'make fuzz            the fuzzers for longer: [FUZZ_SECONDS=60] each'
 	@echo 'make bench           the table of costs, also in $(BUILD)/bench.json'
 	@echo 'make kernel          build the kernel of the lab; kernel-CONFIG another config of it,'
 	@echo '                     kernel-modules the check that KVM works as modules'

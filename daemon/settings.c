@@ -246,6 +246,9 @@ int settings_load(const char *path, struct settings *ret, char **reterr_message)
 		if (r < 0)
 			return r;
 		r = json_parse(text, f.len, &o);
+		/* It is JSON, and no value: null. */
+		if (r == -EINVAL)
+			return fail_at(&f, "", NULL, reterr_message, "expected an object");
 		if (r < 0)
 			return r;
 	}

@@ -12,7 +12,7 @@ packages=(
 	# the kernel
 	bc binutils bison cpio flex gcc kmod libc6-dev libelf-dev libssl-dev make pahole xz-utils zlib1g-dev
 	# BPF objects, daemon, command line and their tests
-	clang-19 dbus libcmocka-dev libjson-c-dev libsystemd-dev pkg-config systemd
+	clang-19 libclang-rt-19-dev dbus libcmocka-dev libjson-c-dev libsystemd-dev pkg-config systemd
 	# the emulator and what boots in it
 	bochsbios busybox-static g++ isolinux lz4 qemu-system-x86 seabios syslinux-common xorriso
 	# checks of the kernel's code, and its selftests, whose library wants it
@@ -20,7 +20,13 @@ packages=(
 )
 
 # Where Debian has renamed a package, any of these will do
-alternatives() { case $1 in clang-19) echo "clang-19 clang-20 clang-21" ;; *) echo "$1" ;; esac; }
+alternatives()
+{
+	case $1 in
+	clang-19 | libclang-rt-19-dev) echo "$1 ${1/19/20} ${1/19/21}" ;;
+	*) echo "$1" ;;
+	esac
+}
 
 installed() { [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]; }
 

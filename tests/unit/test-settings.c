@@ -82,6 +82,7 @@ static void wrong(_unused_ void **state)
 {
 	bad("", ":1:1: ");
 	bad("[]", ":1:1: /: expected an object");
+	bad("null", ":1:1: /: expected an object");
 	bad("{\"admision\":\"off\"}", ":1:2: /: expected trusted-vmm-users");
 	bad("{\"admission\":\"ajar\"}", ":1:14: /admission: expected");
 	bad("{\"admission\":true}", ":1:14: /admission: expected");
