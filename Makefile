@@ -71,6 +71,7 @@ help:
 	@echo '                     [APPEND=PARAMETERS] for all hosts, such as kvm.isolation=1'
 	@echo 'make fuzz            the fuzzers for longer: [FUZZ_SECONDS=60] each'
 	@echo 'make bench           the table of costs, also in $(BUILD)/bench.json'
+	@echo 'make bench-native    what merlond costs on this machine; a day of work, compressed: [SOAK=100]'
 	@echo 'make kernel          build the kernel of the lab; kernel-CONFIG another config of it,'
 	@echo '                     kernel-modules the check that KVM works as modules'
 	@echo 'make lab             a shell inside the patched host: [CPU=intel|amd] [KERNEL=CONFIG]'

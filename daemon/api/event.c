@@ -2,6 +2,8 @@
 /* Events as JSON and as lines for people, both from the table in names.h. */
 #include <inttypes.h>
 
+#include <json-c/printbuf.h>
+
 #include "api/event.h"
 #include "util/json.h"
 
@@ -36,19 +38,79 @@ static const struct {
 };
 #undef F
 
-static int add_words(struct json_object *o, const char *key, const char *words)
+/*
+ * Events come by the hundred thousand, and are flat: written piece by piece into json-c's
+ * buffer they cost a quarter of what a tree of objects does.
+ */
+static int put(struct printbuf *p, const char *text, size_t len)
 {
-	_cleanup_json_ struct json_object *array = json_object_new_array();
-	int r = array ? 0 : -ENOMEM;
+	return printbuf_memappend(p, text, (int)len) < 0 ? -ENOMEM : 0;
+}
+
+/* What is printable and no quote stands for itself; nothing else is to be expected. */
+static int put_string(struct printbuf *p, const char *text, size_t len)
+{
+	static const char hex[] = "0123456789abcdef";
+	int r = put(p, "\"", 1);
+
+	while (r >= 0 && len) {
+		unsigned char c;
+		size_t n = 0;
+
+		while (n < len && text[n] >= ' ' && text[n] <= '~' && text[n] != '"' &&
+		       text[n] != '\\')
+			n++;
+		r = n ? put(p, text, n) : 0;
+		text += n;
+		len -= n;
+		if (r < 0 || !len)
+			break;
+		c = (unsigned char)*text++;
+		len--;
+		if (c == '"' || c == '\\')
+			r = put(p, (char[]){ '\\', (char)c }, 2);
+		else
+			r = put(p, (char[]){ '\\', 'u', '0', '0', hex[c >> 4], hex[c & 15] }, 6);
+	}
+	return r < 0 ? r : put(p, "\"", 1);
+}
+
+static int put_words(struct printbuf *p, const char *words)
+{
+	const char *begin = "[";
+	int r = 0;
 
 	while (r >= 0 && *words) {
 		size_t n = strcspn(words, " ");
 
-		r = json_append(array, json_object_new_string_len(words, (int)n));
+		r = put(p, begin, 1);
+		if (r >= 0)
+			r = put_string(p, words, n);
 		words += n;
 		words += strspn(words, " ");
+		begin = ",";
 	}
-	return r < 0 ? r : json_add(o, key, TAKE_PTR(array));
+	if (r >= 0 && *begin == '[')
+		r = put(p, begin, 1);
+	return r < 0 ? r : put(p, "]", 1);
+}
+
+/* @base: 10, or 16, which JSON knows as a string only: "0x1f". */
+static int put_number(struct printbuf *p, uint64_t value, unsigned int base)
+{
+	char text[2 + 2 + 20], *end = text + sizeof(text), *s = end;
+
+	if (base == 16)
+		*--s = '"';
+	do {
+		*--s = "0123456789abcdef"[value % base];
+		value /= base;
+	} while (value);
+	if (base == 16) {
+		s -= strlen("\"0x");
+		memcpy(s, "\"0x", strlen("\"0x"));
+	}
+	return put(p, s, (size_t)(end - s));
 }
 
 /* Memory has addresses, a register values. */
@@ -80,48 +142,72 @@ static bool is_left_out(const struct event *event, size_t offset)
 	}
 }
 
-static int add_field(struct json_object *o, const struct event *event, const struct field *f)
+static int put_value(struct printbuf *p, const struct event *event, const struct field *f)
 {
-	const void *p = (const char *)event + f->offset;
+	const void *value = (const char *)event + f->offset;
+	const char *text;
 
-	if (f->offset == offsetof(struct event, kind))
-		return json_add_string(o, f->name, merlon_event_name(event->kind));
-	if (is_left_out(event, f->offset))
-		return 0;
-
+	if (f->offset == offsetof(struct event, kind)) {
+		text = merlon_event_name(event->kind);
+		return put_string(p, text, strlen(text));
+	}
 	switch (f->type) {
 	case MERLON_STRING:
-		return json_add_string(o, f->name, *(const char *const *)p ?: "");
+		text = *(const char *const *)value ?: "";
+		return put_string(p, text, strlen(text));
 	case MERLON_WORDS:
-		return add_words(o, f->name, *(const char *const *)p ?: "");
+		return put_words(p, *(const char *const *)value ?: "");
 	case MERLON_HEX:
-		return json_add_hex(o, f->name, *(const uint64_t *)p);
+		return put_number(p, *(const uint64_t *)value, 16);
 	case MERLON_U64:
-		return json_add_u64(o, f->name, *(const uint64_t *)p);
+		return put_number(p, *(const uint64_t *)value, 10);
 	case MERLON_BOOL:
-		return json_add_bool(o, f->name, *(const bool *)p);
+		text = *(const bool *)value ? "true" : "false";
+		return put(p, text, strlen(text));
 	}
 	return -EINVAL;
 }
 
+static int put_fields(struct printbuf *p, const struct event *event, const struct field *fields,
+		      size_t n)
+{
+	int r = 0;
+
+	for (size_t i = 0; r >= 0 && i < n; i++) {
+		if (is_left_out(event, fields[i].offset))
+			continue;
+		r = put(p, p->bpos ? "," : "{", 1);
+		if (r >= 0)
+			r = put_string(p, fields[i].name, strlen(fields[i].name));
+		if (r >= 0)
+			r = put(p, ":", 1);
+		if (r >= 0)
+			r = put_value(p, event, &fields[i]);
+	}
+	return r;
+}
+
 int event_to_json(const struct event *event, char **ret)
 {
-	_cleanup_json_ struct json_object *o = json_object_new_object();
+	struct printbuf *p = printbuf_new();
+	char *text = NULL;
 	int r;
 
-	if (!o)
+	if (!p)
 		return -ENOMEM;
-	for (size_t i = 0; i < ARRAY_SIZE(fields_common); i++) {
-		r = add_field(o, event, &fields_common[i]);
-		if (r < 0)
-			return r;
+	r = put_fields(p, event, fields_common, ARRAY_SIZE(fields_common));
+	if (r >= 0)
+		r = put_fields(p, event, kinds[event->kind].fields, kinds[event->kind].n);
+	if (r >= 0)
+		r = put(p, "}", 1);
+	if (r >= 0) {
+		text = strndup(p->buf, (size_t)p->bpos);
+		r = text ? 0 : -ENOMEM;
 	}
-	for (size_t i = 0; i < kinds[event->kind].n; i++) {
-		r = add_field(o, event, &kinds[event->kind].fields[i]);
-		if (r < 0)
-			return r;
-	}
-	return json_text(o, JSON_ONE_LINE, ret);
+	printbuf_free(p);
+	if (r >= 0)
+		*ret = text;
+	return r;
 }
 
 static bool is_common(const char *key)

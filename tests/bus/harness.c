@@ -28,6 +28,7 @@ static bool pass_listener;
 static pid_t children[CHILDREN_MAX];
 static size_t n_children;
 static unsigned int points, failed;
+static const char *program = ".build/asan/merlond-fake";
 static char self[4096], source[4096], merlon[128];
 
 static void die(const char *what)
@@ -280,6 +281,16 @@ void harness_listen(int fd)
 	listener = fd;
 }
 
+void harness_program(const char *path)
+{
+	program = path;
+}
+
+pid_t harness_daemon(void)
+{
+	return daemon_pid;
+}
+
 void harness_start_daemon(void)
 {
 	char runtime[128], script[128], log[128], config[128], policies[256], state[128];
@@ -297,7 +308,7 @@ void harness_start_daemon(void)
 	if (err < 0)
 		die("cannot write a log");
 	pass_listener = listener >= 0;
-	daemon_pid = spawn((char *[]){ ".build/asan/merlond-fake", "--bus=system", runtime, script,
+	daemon_pid = spawn((char *[]){ (char *)program, "--bus=system", runtime, script,
 				       config, policies, state, NULL },
 			   0, -1, -1, err);
 	pass_listener = false;

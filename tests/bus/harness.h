@@ -38,6 +38,12 @@ void harness_start(const char *script);
 /* A listening socket that merlond gets when it starts, named "metrics". */
 void harness_listen(int fd);
 
+/* Another merlond than .build/asan/merlond-fake, which has a played kernel too. */
+void harness_program(const char *path);
+
+/* merlond's process. */
+pid_t harness_daemon(void);
+
 /* merlond alone; the played kernel keeps what it had, see harness_kill(). */
 void harness_start_daemon(void);
 

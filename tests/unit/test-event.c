@@ -51,6 +51,29 @@ static void violation_json(_unused_ void **state)
 			"\"bad-verdict\":false}");
 }
 
+/* Names come escaped; a text that did not is still one JSON string. */
+static void texts_are_strings(_unused_ void **state)
+{
+	static const uint64_t numbers[] = { 0, 9, 10, UINT64_MAX };
+	struct event e = { .kind = MERLON_EVENT_VM_DESTROYED, .vm = 17,
+			   .name = "a\"b\\c\x01\x7f\xff\n" };
+	struct json_object *o;
+	char *json;
+
+	assert_json(&e, "{\"vm\":17,\"name\":\"a\\\"b\\\\c\\u0001\\u007f\\u00ff\\u000a\",\"seq\":0,"
+			"\"kind\":\"vm-destroyed\",\"time\":0}");
+	e.name = "";
+	for (size_t i = 0; i < ARRAY_SIZE(numbers); i++) {
+		e.vm = numbers[i];
+		assert_int_equal(event_to_json(&e, &json), 0);
+		assert_int_equal(json_parse(json, strlen(json), &o), 0);
+		assert_true(json_get_u64(o, "vm", 77) == numbers[i]);
+		assert_string_equal(json_get_string(o, "name", "none"), "");
+		json_object_put(o);
+		free(json);
+	}
+}
+
 static void tag_is_there_if_known(_unused_ void **state)
 {
 	_cleanup_free_ char *without = NULL, *json = NULL, *line = NULL;
@@ -223,7 +246,8 @@ static void lines_of_other_daemons(_unused_ void **state)
 	assert_null(line);
 }
 
-UNIT_MAIN(T(violation_json), T(tag_is_there_if_known), T(unknown_gva_is_left_out), T(other_kinds_have_their_members_only),
+UNIT_MAIN(T(violation_json), T(texts_are_strings), T(tag_is_there_if_known), T(unknown_gva_is_left_out),
+	  T(other_kinds_have_their_members_only),
 	  T(every_kind_is_json_and_a_line), T(violation_line), T(register_json),
 	  T(register_without_words), T(register_line), T(unpinned), T(isolation_left),
 	  T(lines_of_other_daemons))
