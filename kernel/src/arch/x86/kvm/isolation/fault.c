@@ -13,8 +13,12 @@ static depot_stack_handle_t save_stack(const struct isolation_fault *fault)
 {
 	if (!fault->nr_entries)
 		return 0;
-	/* Interrupts are off. */
-	return stack_depot_save((unsigned long *)fault->entries, fault->nr_entries, GFP_NOWAIT);
+	/*
+	 * Interrupts are off: with PREEMPT_RT the page allocator's locks would sleep, so there
+	 * the depot has to do with the memory it has.
+	 */
+	return stack_depot_save((unsigned long *)fault->entries, fault->nr_entries,
+				IS_ENABLED(CONFIG_PREEMPT_RT) ? 0 : GFP_NOWAIT);
 }
 
 static void count(struct kvm_isolation *iso, const struct isolation_fault *fault,
