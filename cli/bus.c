@@ -14,10 +14,23 @@
  */
 #define INTERACTIVE_USEC 150000000ULL
 
+/* Of bus_use_host(). */
+static const char *remote;
+
+void bus_use_host(const char *host)
+{
+	remote = host;
+}
+
+const char *bus_host(void)
+{
+	return remote;
+}
+
 /* May merlond have polkit ask for a password?  Not where nobody would see it. */
 static bool is_interactive(void)
 {
-	return geteuid() != 0 && isatty(STDIN_FILENO);
+	return !arg_no_ask_password && !remote && geteuid() != 0 && isatty(STDIN_FILENO);
 }
 
 static int open_address(const char *address, sd_bus **ret)
@@ -47,7 +60,9 @@ enum merlon_exit bus_connect(sd_bus **ret)
 	bool is_system = !address || !*address || streq(address, "system");
 	int r;
 
-	if (is_system)
+	if (remote)
+		r = sd_bus_open_system_remote(ret, remote);
+	else if (is_system)
 		r = sd_bus_open_system(ret);
 	else if (streq(address, "session"))
 		r = sd_bus_open_user(ret);
@@ -63,6 +78,10 @@ enum merlon_exit bus_connect(sd_bus **ret)
 		fail("not the address of a D-Bus: %s", address);
 		fail_hint("an address looks like unix:path=/run/dbus/system_bus_socket");
 		return MERLON_EXIT_USAGE;
+	}
+	if (remote) {
+		fail("cannot start ssh: %s", strerror(-r));
+		return MERLON_EXIT_UNREACHABLE;
 	}
 	fail("cannot connect to D-Bus%s%s: %s", is_system ? "" : " at ", is_system ? "" : address,
 	     strerror(-r));
@@ -84,7 +103,9 @@ enum merlon_exit bus_report(const sd_bus_error *error)
 		fail("cannot reach merlond: %s", error->message ?: error->name);
 	else
 		fail("%s", error->message && *error->message ? error->message : error->name);
-	if (hint)
+	if (remote && sd_bus_error_has_name(error, "org.freedesktop.DBus.Error.Disconnected"))
+		fail_hint("does 'ssh %s systemctl is-active merlond' say active?", remote);
+	else if (hint)
 		fail_hint("%s", hint);
 	return e;
 }
@@ -100,7 +121,7 @@ enum merlon_exit bus_bad_reply(const char *method)
  * sd-bus makes up errors of its own for a connection that broke, named after
  * errno; give them the name that D-Bus has for it.
  */
-static void set_local_error(sd_bus_error *error, int r)
+void bus_set_errno(sd_bus_error *error, int r)
 {
 	switch (-r) {
 	case ECONNRESET:
@@ -134,7 +155,7 @@ static enum merlon_exit callv(sd_bus *bus, const char *path, const char *interfa
 	if (r >= 0)
 		r = sd_bus_call(bus, m, is_interactive() ? INTERACTIVE_USEC : 0, reterr, ret);
 	if (r < 0) {
-		set_local_error(reterr, r);
+		bus_set_errno(reterr, r);
 		return merlon_error_exit(reterr->name);
 	}
 	return MERLON_EXIT_OK;

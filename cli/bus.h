@@ -16,7 +16,17 @@
 #define _cleanup_message_ _cleanup_(sd_bus_message_unrefp)
 #define _cleanup_error_ _cleanup_(sd_bus_error_free)
 
+/* To --bus, to the system's, or to that of bus_use_host(). */
 enum merlon_exit bus_connect(sd_bus **ret);
+
+/* From now on bus_connect() goes by ssh to the system's bus of this host; borrowed. */
+void bus_use_host(const char *host);
+
+/* The host of bus_use_host(), NULL: this one. */
+const char *bus_host(void);
+
+/* Makes @error of what a call of sd-bus returned, named as D-Bus would; keeps one that is set. */
+void bus_set_errno(sd_bus_error *error, int r);
 
 /**
  * bus_call() - one call, waiting for its answer

@@ -389,5 +389,6 @@ const struct verb verb_learn = {
 		   "or later, for the same boot of the guest:\n"
 		   "  merlon protect web-1 --rules=web-1.json",
 	.options = options,
+	.hosts = VERB_HERE,
 	.run = run,
 };

@@ -13,7 +13,7 @@ static void add_number(struct table *t, struct json_object *vm, const char *key)
 
 static enum merlon_exit print_table(struct json_object *vms)
 {
-	_cleanup_table_ struct table t = { .columns = 9 };
+	_cleanup_table_ struct table t = { .columns = 9, .shrinks = 2 };
 	static const char *const heading[] = { "ID",	 "NAME", "STATE", "UID",	"PID",
 					       "VCPUS", "RULES", "VIOLATIONS", "UNIT" };
 
@@ -66,5 +66,6 @@ const struct verb verb_list = {
 	.help = "List the VMs of this host",
 	.details = "A name marked (claimed) was chosen by a user whom merlond does not trust with\n"
 		   "names: it may be anybody's.",
+	.paged = true,
 	.run = run,
 };

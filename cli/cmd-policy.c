@@ -94,6 +94,8 @@ static enum merlon_exit check(char **files)
 		return fail_memory();
 	if (!*files)
 		return usage("a file", NULL);
+	if (arg_host)
+		return usage("check without --host: its files are here", NULL);
 	for (; *files; files++)
 		e = worse(e, check_one(array, *files));
 	if (arg_json && print_json(array) != MERLON_EXIT_OK)
@@ -105,7 +107,7 @@ static enum merlon_exit list(void)
 {
 	_cleanup_bus_ sd_bus *bus = NULL;
 	_cleanup_json_ struct json_object *array = NULL;
-	_cleanup_table_ struct table table = { .columns = 5 };
+	_cleanup_table_ struct table table = { .columns = 5, .shrinks = 1 };
 	enum merlon_exit e;
 
 	e = bus_connect(&bus);
@@ -308,5 +310,6 @@ const struct verb verb_policy = {
 		   "What changes rules exits 3 if a file of the directories is broken, 1 if a VM\n"
 		   "could not be given its rules. merlon-policy(5) tells what is in a policy.",
 	.options = options,
+	.paged = true,
 	.run = run,
 };

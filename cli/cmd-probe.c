@@ -112,5 +112,6 @@ const struct verb verb_probe = {
 	.operands = "",
 	.help = "Show what this host can enforce",
 	.details = "Exits 6 if this kernel cannot protect guests, and says what is missing.",
+	.paged = true,
 	.run = run,
 };

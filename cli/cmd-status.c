@@ -19,8 +19,7 @@ static enum merlon_exit get_degraded(sd_bus *bus, struct json_object **ret)
 	r = sd_bus_get_property(bus, MERLON_BUS_NAME, MERLON_PATH, MERLON_IFACE_MANAGER,
 				"Degraded", &error, &reply, "as");
 	if (r < 0) {
-		if (!sd_bus_error_is_set(&error))
-			sd_bus_error_set_errno(&error, r);
+		bus_set_errno(&error, r);
 		return bus_report(&error);
 	}
 	reasons = json_object_new_array();
@@ -284,5 +283,6 @@ const struct verb verb_status = {
 	.max = 1,
 	.help = "Show whether protection is what was asked, and the rules in force",
 	.details = "Exits 3 if anything is degraded.",
+	.paged = true,
 	.run = run,
 };

@@ -16,14 +16,20 @@
 
 #include "api/event.h"
 #include "bus.h"
+#include "event-filter.h"
 #include "format.h"
 #include "util/parse.h"
 #include "verb.h"
+#include "watch-hosts.h"
 
-static const char *arg_count;
+static const char *arg_count, *arg_rule, *arg_kind;
 
 static const struct option_row options[] = {
 	{ .name = "count", .value = "N", .help = "stop after N events", .string = &arg_count },
+	{ .name = "rule", .value = "NAME", .help = "only events about this rule",
+	  .string = &arg_rule },
+	{ .name = "kind", .value = "KIND", .help = "only events of this kind, like violation",
+	  .string = &arg_kind },
 	{}
 };
 
@@ -36,6 +42,7 @@ struct watch {
 	char *owner;		/* merlond's unique name */
 	uint64_t vm;		/* 0: all of them */
 	uint64_t left;		/* 0: no limit */
+	struct event_filter wanted;	/* of the VM's, or all, which merlond sends */
 };
 
 /* The loop ends when the callback has returned. */
@@ -105,36 +112,46 @@ static enum merlon_exit print_event(const char *json)
 	/* Whoever reads us through a pipe wants the event now. */
 	wait_for_reader();
 	if (e == MERLON_EXIT_OK && fflush(stdout) != 0) {
-		fail("cannot write the output: %s", strerror(errno));
+		if (errno != EPIPE)
+			fail("cannot write the output: %s", strerror(errno));
 		return MERLON_EXIT_FAILED;
 	}
 	return e;
 }
 
-/* What to do after an event was there: 1 if it was the last one. */
-static bool is_last(struct watch *w, uint64_t vm, const char *kind)
+/* Prints it if it is wanted; the loop ends with the last one. */
+static int take_event(struct watch *w, struct json_object *event, const char *json)
 {
-	if (w->left && --w->left == 0)
-		return true;
+	uint64_t vm = json_get_u64(event, "vm", 0);
+	const char *kind = json_get_string(event, "kind", "");
+	enum merlon_exit e;
+
+	if (event_filter_takes(&w->wanted, event)) {
+		e = print_event(json);
+		if (e != MERLON_EXIT_OK)
+			return stop(w, e);
+		if (w->left && --w->left == 0)
+			return stop(w, MERLON_EXIT_OK);
+	}
 	/* Ids are never reused: nothing more will come of this VM. */
-	return w->vm && w->vm == vm && merlon_event_from_name(kind) == MERLON_EVENT_VM_DESTROYED;
+	if (w->vm && w->vm == vm && merlon_event_from_name(kind) == MERLON_EVENT_VM_DESTROYED)
+		return stop(w, MERLON_EXIT_OK);
+	return 0;
 }
 
 static int on_event(sd_bus_message *m, void *userdata, _unused_ sd_bus_error *reterr)
 {
+	_cleanup_json_ struct json_object *event = NULL;
 	struct watch *w = userdata;
 	const char *kind, *json;
 	uint64_t vm, seq;
-	enum merlon_exit e;
 
 	if (!is_from(m, w->owner))
 		return 0;
-	if (sd_bus_message_read(m, "ttss", &vm, &seq, &kind, &json) < 0)
+	if (sd_bus_message_read(m, "ttss", &vm, &seq, &kind, &json) < 0 ||
+	    json_parse(json, strlen(json), &event) < 0)
 		return stop(w, bus_bad_reply("Watch"));
-	e = print_event(json);
-	if (e != MERLON_EXIT_OK)
-		return stop(w, e);
-	return is_last(w, vm, kind) ? stop(w, MERLON_EXIT_OK) : 0;
+	return take_event(w, event, json);
 }
 
 static void end_stream(struct watch *w)
@@ -149,7 +166,6 @@ static int on_packet(_unused_ sd_event_source *s, int fd, _unused_ uint32_t reve
 	static char text[MERLON_TEXT_MAX];
 	_cleanup_json_ struct json_object *o = NULL;
 	struct watch *w = userdata;
-	enum merlon_exit e;
 	ssize_t n;
 
 	n = recv(fd, text, sizeof(text) - 1, MSG_DONTWAIT);
@@ -170,11 +186,7 @@ static int on_packet(_unused_ sd_event_source *s, int fd, _unused_ uint32_t reve
 			return stop(w, bus_bad_reply("Subscribe"));
 		return 0;
 	}
-	e = print_event(text);
-	if (e != MERLON_EXIT_OK)
-		return stop(w, e);
-	return is_last(w, json_get_u64(o, "vm", 0), json_get_string(o, "kind", "")) ?
-		       stop(w, MERLON_EXIT_OK) : 0;
+	return take_event(w, o, text);
 }
 
 static enum merlon_exit open_stream(struct watch *w, sd_bus_message *reply)
@@ -348,7 +360,14 @@ static enum merlon_exit run(char **operands)
 		fail_hint("see 'merlon watch --help'");
 		return MERLON_EXIT_USAGE;
 	}
-	e = bus_connect(&bus);
+	w.wanted = (struct event_filter) { .rule = arg_rule, .kind = arg_kind };
+	e = event_filter_check(&w.wanted);
+	if (e == MERLON_EXIT_OK && arg_host) {
+		w.wanted.vm = operands[0];
+		return watch_hosts(&w.wanted, w.left);
+	}
+	if (e == MERLON_EXIT_OK)
+		e = bus_connect(&bus);
 	if (e != MERLON_EXIT_OK)
 		return e;
 	r = sd_event_default(&event);
@@ -373,7 +392,9 @@ const struct verb verb_watch = {
 	.max = 1,
 	.help = "Print events as they happen, of one VM or of all",
 	.details = "One line for each event, with --json one JSON object. Ends with Ctrl-C (exit 130),\n"
-		   "after --count events, or when the one VM ends (exit 0).",
+		   "after --count events, or when the one VM ends (exit 0). With\n"
+		   "--host a VM is one by its id or its name there, and the hosts run watch.",
 	.options = options,
+	.hosts = VERB_BY_ITSELF,
 	.run = run,
 };

@@ -4,6 +4,7 @@
 #include <stdarg.h>
 
 #include "format.h"
+#include "terminal.h"
 #include "util/escape.h"
 #include "verb.h"
 
@@ -77,7 +78,7 @@ static bool colors(void)
 	/* no-color.org: set and not empty. */
 	no_color = getenv("NO_COLOR");
 	term = getenv("TERM");
-	cached = !arg_no_color && !(no_color && *no_color) && isatty(STDOUT_FILENO) && term &&
+	cached = !arg_no_color && !(no_color && *no_color) && on_terminal() && term &&
 		 !streq(term, "dumb");
 	return cached;
 }
@@ -205,20 +206,49 @@ void table_add(struct table *t, const char *format, ...)
 	t->cells[t->n++] = TAKE_PTR(safe);
 }
 
+/* What is left of a name that is cut: enough to tell one from another, and "...". */
+#define SHRUNK_MIN 8
+
+/* Columns that the one that gives way may have; SIZE_MAX where nothing has to. */
+static size_t room(const struct table *t, const size_t *widths)
+{
+	size_t sum = 2 * (t->columns - 1), own = 0, columns = terminal_columns();
+
+	if (!t->shrinks || !columns)
+		return SIZE_MAX;
+	for (size_t i = 0; i < t->columns; i++)
+		sum += widths[i];
+	if (sum <= columns)
+		return SIZE_MAX;
+	own = widths[t->shrinks - 1];
+	own -= sum - columns < own ? sum - columns : own;
+	return own > SHRUNK_MIN ? own : SHRUNK_MIN;
+}
+
 enum merlon_exit table_print(const struct table *t)
 {
-	if (t->failed)
+	_cleanup_free_ size_t *widths = calloc(t->columns, sizeof(*widths));
+	size_t most;
+
+	if (t->failed || !widths)
 		return fail_memory();
+	for (size_t i = 0; i < t->n; i++)
+		if (strlen(t->cells[i]) > widths[i % t->columns])
+			widths[i % t->columns] = strlen(t->cells[i]);
+	most = room(t, widths);
 
 	for (size_t i = 0; i < t->n; i++) {
-		size_t column = i % t->columns, width = 0;
-		bool last = column == t->columns - 1;
+		size_t column = i % t->columns, width = widths[column];
+		bool last = column == t->columns - 1, cut = false;
+		const char *cell = t->cells[i];
 
-		for (size_t j = column; j < t->n; j += t->columns)
-			if (strlen(t->cells[j]) > width)
-				width = strlen(t->cells[j]);
-		say_in(i < t->columns ? SHADE_BOLD : SHADE_NONE, "%-*s", last ? 0 : (int)width,
-		       t->cells[i]);
+		if (column + 1 == t->shrinks && width > most) {
+			cut = strlen(cell) > most;
+			width = most;
+		}
+		say_in(i < t->columns ? SHADE_BOLD : SHADE_NONE, "%-*.*s%s",
+		       last ? 0 : (int)(cut ? width - 3 : width),
+		       (int)(cut ? width - 3 : strlen(cell)), cell, cut ? "..." : "");
 		say(last ? "\n" : "  ");
 	}
 	return MERLON_EXIT_OK;

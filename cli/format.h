@@ -50,12 +50,19 @@ const char *format_size(uint64_t size, char buffer[SIZE_TEXT_MAX]);
 
 /**
  * struct table - rows of cells, padded to their columns when printed
+ * @columns: of each row
+ * @shrinks: the column that gives way, with an ellipsis, where a terminal is too narrow;
+ *	counted from 1, 0 for none
+ * @cells: row by row
+ * @n: of these
+ * @failed: memory ran out; table_print() tells
  */
 struct table {
 	size_t columns;
+	size_t shrinks;
 	char **cells;
 	size_t n;
-	bool failed;		/* memory ran out; table_print() tells */
+	bool failed;
 };
 
 /* Adds a cell; rows fill up from left to right. */

@@ -30,15 +30,28 @@ static enum merlon_exit read_text(FILE *f, const char *label, char **ret)
 	return MERLON_EXIT_OK;
 }
 
+/* What input_keep() has read. */
+static char *kept;
+
+enum merlon_exit input_keep(void)
+{
+	return read_text(stdin, "-", &kept);
+}
+
 enum merlon_exit read_input(const char *name, char **ret)
 {
 	_cleanup_fclose_ FILE *f = NULL;
 
+	if (streq(name, "-") && kept) {
+		*ret = strdup(kept);
+		return *ret ? MERLON_EXIT_OK : fail_memory();
+	}
 	if (streq(name, "-"))
 		return read_text(stdin, name, ret);
 	f = fopen(name, "re");
 	if (!f) {
 		fail("cannot open %s: %s", name, strerror(errno));
+		fail_hint("name a file that exists and that you may read, or - for standard input");
 		return MERLON_EXIT_FAILED;
 	}
 	return read_text(f, name, ret);

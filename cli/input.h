@@ -14,4 +14,7 @@
  */
 enum merlon_exit read_input(const char *name, char **ret);
 
+/* Reads standard input now, once; "-" is that text from then on. Says why if it fails. */
+enum merlon_exit input_keep(void);
+
 #endif

@@ -16,19 +16,32 @@ _merlon_options()
 # Ids, and those names that a shell needs no quoting for.
 _merlon_vms()
 {
-	"$1" list --json 2>/dev/null | grep -oE '"(id|name)":("[A-Za-z0-9_.+-]+"|[0-9]+)' |
+	"$1" list --json --no-ask-password 2>/dev/null | grep -oE '"(id|name)":("[A-Za-z0-9_.+-]+"|[0-9]+)' |
 		sed 's/.*:"\{0,1\}\([^"]*\)"\{0,1\}/\1/'
 }
 
 _merlon_rules()
 {
-	"$1" status --json -- "$2" 2>/dev/null |
+	"$1" status --json --no-ask-password -- "$2" 2>/dev/null |
 		sed 's/.*"rules":\[//' | grep -oE '"name":"[^"]+"' | sed 's/.*:"\(.*\)"/\1/'
+}
+
+# The kinds of events: those that merlon names when it is given none.
+_merlon_kinds()
+{
+	"$1" watch --kind= 2>&1 | sed -n 's/^ *kinds are: //p'
+}
+
+# Those that ssh's own settings name, without patterns.
+_merlon_hosts()
+{
+	sed -n 's/^[[:space:]]*[Hh]ost[[:space:]][[:space:]]*//p' ~/.ssh/config 2>/dev/null |
+		tr ' ' '\n' | grep -xE '[A-Za-z0-9._-]+'
 }
 
 _merlon_policies()
 {
-	"$1" policy list --json 2>/dev/null | grep -oE '"name":"[^"]+"' |
+	"$1" policy list --json --no-ask-password --no-ask-password 2>/dev/null | grep -oE '"name":"[^"]+"' |
 		sed 's/.*:"\(.*\)"/\1/'
 }
 
@@ -84,7 +97,9 @@ _merlon()
 	--efer) words=nx ;;
 	--efi-runtime) words=no ;;
 	--bus) words='system session' ;;
-	--name | --gpa | --length | --count | --for | --idle) return ;;
+	--kind) words=$(_merlon_kinds "$merlon") ;;
+	--name | --gpa | --length | --count | --for | --idle | --rule) return ;;
+	--host) words=$(_merlon_hosts) ;;
 	*)
 		if [[ $cur == -* ]]; then
 			words=$(_merlon_options "$merlon" "$verb")

@@ -7,12 +7,14 @@
 
 #include "api/version.h"
 #include "format.h"
+#include "hosts.h"
+#include "pager.h"
 #include "util/util.h"
 #include "verb.h"
 
-bool arg_json, arg_quiet, arg_no_color, arg_dry_run;
-const char *arg_bus;
-static bool arg_help, arg_version;
+bool arg_json, arg_quiet, arg_no_color, arg_dry_run, arg_no_ask_password;
+const char *arg_bus, *arg_host;
+static bool arg_help, arg_version, arg_no_pager;
 
 static const struct verb *const verbs[] = {
 	&verb_probe, &verb_list,  &verb_status, &verb_protect, &verb_pin,
@@ -28,6 +30,11 @@ static const struct option_row common_options[] = {
 	{ .name = "bus", .value = "ADDRESS",
 	  .help = "D-Bus: system (the default, or " MERLON_ENV_BUS "), session or an address",
 	  .string = &arg_bus },
+	{ .name = "host", .value = "A[,B...]", .help = "on these hosts, by ssh", .string = &arg_host },
+	{ .name = "no-pager", .help = "no pager for what is longer than the terminal",
+	  .flag = &arg_no_pager },
+	{ .name = "no-ask-password", .help = "have nobody asked for a password",
+	  .flag = &arg_no_ask_password },
 	{ .name = "help", .letter = 'h', .help = "show help", .flag = &arg_help },
 	{ .name = "version", .help = "show the version", .flag = &arg_version },
 	{}
@@ -177,6 +184,36 @@ static enum merlon_exit parse_arguments(char **argv, struct command *c)
 	return MERLON_EXIT_OK;
 }
 
+static enum merlon_exit run_here(const struct command *c)
+{
+	struct pager pager = {};
+	enum merlon_exit e;
+
+	/* JSON is for programs, and complete in any case. */
+	if (c->verb->paged && !arg_json && !arg_no_pager)
+		pager_begin(&pager);
+	e = c->verb->run(c->operands);
+	pager_end(&pager);
+	return e;
+}
+
+static enum merlon_exit run_on_hosts(const struct command *c)
+{
+	if (arg_bus)
+		return usage_error(c->verb, "--bus does not go with --host: ", arg_bus);
+	switch (c->verb->hosts) {
+	case VERB_ON_HOSTS:
+		return hosts_run(c->verb, c->operands);
+	case VERB_BY_ITSELF:
+		return run_here(c);
+	case VERB_HERE:
+		break;
+	}
+	fail("%s is not for --host: it runs on the host itself", c->verb->name);
+	fail_hint("log in there: ssh HOST merlon %s ...", c->verb->name);
+	return MERLON_EXIT_USAGE;
+}
+
 static enum merlon_exit run(char **argv, struct command *c)
 {
 	enum merlon_exit e;
@@ -198,7 +235,7 @@ static enum merlon_exit run(char **argv, struct command *c)
 		return usage_error(c->verb, "an operand is missing: ", c->verb->operands);
 	if (c->n > c->verb->max)
 		return usage_error(c->verb, "one operand too many: ", c->operands[c->verb->max]);
-	return c->verb->run(c->operands);
+	return arg_host ? run_on_hosts(c) : run_here(c);
 }
 
 int main(int argc, char **argv)
@@ -212,7 +249,9 @@ int main(int argc, char **argv)
 	e = run(argv, &c);
 	/* A full disk or a closed pipe must not look like success. */
 	if ((fflush(stdout) != 0 || ferror(stdout)) && e == MERLON_EXIT_OK) {
-		fail("cannot write the output");
+		/* Whoever has read enough and left, as head does, knows. */
+		if (errno != EPIPE)
+			fail("cannot write the output: %s", strerror(errno));
 		e = MERLON_EXIT_FAILED;
 	}
 	return e;

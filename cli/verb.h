@@ -29,6 +29,18 @@ struct option_row {
 };
 
 /**
+ * enum verb_hosts - what a verb is with --host
+ * @VERB_ON_HOSTS: it asks merlond and prints the answer: hosts_run() runs it for each
+ * @VERB_HERE: it is about this machine, or this terminal
+ * @VERB_BY_ITSELF: it looks at arg_host itself
+ */
+enum verb_hosts {
+	VERB_ON_HOSTS,
+	VERB_HERE,
+	VERB_BY_ITSELF,
+};
+
+/**
  * struct verb - one verb
  * @name: what the user types
  * @operands: for help, as "VM [RULE]"
@@ -36,6 +48,8 @@ struct option_row {
  * @help: one line
  * @details: paragraphs for 'merlon VERB --help', NULL for none
  * @options: its own options, beside the common ones
+ * @hosts: what --host means to it
+ * @paged: long output goes to a pager, on a terminal
  * @run: gets the operands, NULL at their end; prints its own errors
  */
 struct verb {
@@ -45,6 +59,8 @@ struct verb {
 	const char *help;
 	const char *details;
 	const struct option_row *options;
+	enum verb_hosts hosts;
+	bool paged;
 	enum merlon_exit (*run)(char **operands);
 };
 
@@ -53,8 +69,8 @@ extern const struct verb verb_probe, verb_list, verb_status, verb_protect, verb_
 	verb_policy, verb_arm, verb_owner, verb_metrics;
 
 /* The common options, set before a verb runs. */
-extern bool arg_json, arg_quiet, arg_no_color, arg_dry_run;
-extern const char *arg_bus;
+extern bool arg_json, arg_quiet, arg_no_color, arg_dry_run, arg_no_ask_password;
+extern const char *arg_bus, *arg_host;
 
 /* A row that every verb that changes something has. */
 #define OPTION_DRY_RUN							\

@@ -82,6 +82,9 @@ ok $? "completion offers what isolation takes"
 [ -z "$(offered isolation status vm al)" ]
 ok $? "of which status takes a VM only"
 
+offered watch vm --kind = viol | grep -qx violation
+ok $? "completion offers kinds of events"
+
 for page in docs/merlon.1 docs/merlond.8 docs/merlon-policy.5 docs/merlon-stream.7; do
 	if command -v groff >/dev/null; then
 		[ -z "$(groff -man -Tascii -ww "$page" 2>&1 >/dev/null)" ]

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* Each verb of merlon on a merlond with a played kernel: what works, and its exit codes. */
+#include <sys/stat.h>
+
 #include "harness.h"
 
 #define WEB "web-1"
@@ -368,6 +370,86 @@ static void colors(void)
 	ok(!strchr(r.out, '\x1b'), "nor in a pipe");
 }
 
+/* What merlon prints on a terminal with these variables. */
+static const char *on_terminal(const char *variables, const char *arguments)
+{
+	static char out[65536];
+	char command[1024];
+	size_t n = 0;
+	FILE *f;
+
+	snprintf(command, sizeof(command),
+		 "TERM=dumb %s timeout 60 script -qec '%s/merlon %s --bus=%s' /dev/null </dev/null", variables,
+		 harness_dir(), arguments, harness_address());
+	f = popen(command, "r");
+	if (f) {
+		n = fread(out, 1, sizeof(out) - 1, f);
+		pclose(f);
+	}
+	out[n] = '\0';
+	return out;
+}
+
+static void terminals(void)
+{
+	char less[128], variables[256];
+	const char *out;
+
+	vm_add(19, 0, "a-name-that-is-longer-than-most-names-of-vms-are", NULL);
+	out = on_terminal("COLUMNS=72", "list");
+	ok(strstr(out, "a-na") && strstr(out, "...") && !strstr(out, "vms-are"),
+	   "a name gives way on a narrow terminal") || (note("%s", out), true);
+	ok(strstr(out, "web-1") && strstr(out, "VIOLATIONS"), "short ones and all else do not");
+	out = on_terminal("COLUMNS=300", "list");
+	ok(strstr(out, "vms-are") != NULL, "it is whole on a wide one") || (note("%s", out), true);
+	run_merlon(&r, "list", NULL);
+	ran(&r, 0, "vms-are", "and in a pipe");
+
+	out = on_terminal("LINES=10 PAGER=\"sed s/^/paged:/\"", "isolation status");
+	ok(!strstr(out, "paged:"), "what fits is not paged") || (note("%s", out), true);
+	for (uint64_t id = 30; id < 42; id++)
+		fake("vm %d %d uid=0", (int)id, (int)getpid());
+	out = on_terminal("LINES=10 PAGER=\"sed s/^/paged:/\"", "status");
+	ok(strstr(out, "paged:") && strstr(out, "web-1"), "what does not, is") ||
+		(note("%s", out), true);
+	out = on_terminal("LINES=10 PAGER=\"sed s/^/paged:/\"", "status --no-pager");
+	ok(!strstr(out, "paged:") && strstr(out, "web-1"), "but for --no-pager");
+	out = on_terminal("LINES=10 PAGER=\"sed s/^/paged:/\"", "status --json");
+	ok(!strstr(out, "paged:") && strstr(out, "web-1"), "and for JSON");
+	out = on_terminal("LINES=10 MERLON_PAGER=cat PAGER=\"sed s/^/paged:/\"", "status");
+	ok(!strstr(out, "paged:") && strstr(out, "web-1"), "MERLON_PAGER counts first");
+	out = on_terminal("LINES=10 PAGER=/nonexistent", "status");
+	ok(strstr(out, "web-1") != NULL, "a pager that is not there loses nothing") ||
+		(note("%s", out), true);
+	/* The real one would wait for a key. */
+	snprintf(less, sizeof(less), "%s/less", harness_dir());
+	write_file(less, "#!/bin/sh\nsed s/^/secure$LESSSECURE:/\n");
+	(void)chmod(less, 0755);
+	snprintf(variables, sizeof(variables),
+		 "LINES=10 SUDO_UID=1000 PATH=%s:$PATH PAGER=\"sed s/^/paged:/\"", harness_dir());
+	out = on_terminal(variables, "status");
+	ok(!strstr(out, "paged:") && strstr(out, "secure1:") && strstr(out, "web-1"),
+	   "who came by sudo chooses no program that root runs") || (note("%s", out), true);
+}
+
+/* Into a reader that leaves at once. */
+static void pipes(void)
+{
+	char command[512], out[4096] = "";
+	FILE *f;
+
+	snprintf(command, sizeof(command),
+		 "{ (trap '' PIPE; sleep 1; %s/merlon status --bus=%s; echo exit $? >&2) | true; } 2>&1",
+		 harness_dir(), harness_address());
+	f = popen(command, "r");
+	if (f) {
+		(void)!fread(out, 1, sizeof(out) - 1, f);
+		pclose(f);
+	}
+	ok(streq(out, "exit 1\n"), "a reader that has left is no news, nor success") ||
+		(note("%s", out), true);
+}
+
 int main(int argc, char **argv)
 {
 	harness_init(argc, argv);
@@ -383,5 +465,7 @@ int main(int argc, char **argv)
 	clear();
 	escapes();
 	colors();
+	terminals();
+	pipes();
 	return harness_end();
 }

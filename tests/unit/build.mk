@@ -9,7 +9,7 @@ UNIT_CFLAGS = $(CFLAGS_ALL) -O1 -Idaemon -Icli -Ikernel/src/include/uapi -Itests
 # What needs a kernel, or is a main(), is for the levels bus and bpf.
 UNIT_LIB_SRC := $(filter-out daemon/main.c daemon/kernel-%.c, \
 	$(wildcard daemon/*.c)) $(wildcard daemon/util/*.c) $(wildcard daemon/api/*.c) \
-	cli/format.c
+	cli/format.c cli/terminal.c
 UNIT_LIB_OBJ := $(UNIT_LIB_SRC:%.c=$(BUILD)/unit/%.o)
 UNIT_LIB := $(BUILD)/unit/libmerlond.a
 UNIT_TESTS := $(patsubst tests/unit/%.c,$(BUILD)/unit/%,$(wildcard tests/unit/test-*.c))
