@@ -109,7 +109,7 @@ _merlon()
 		elif [[ -z $vm ]]; then
 			case $verb in
 			status | protect | pin | unprotect | mode | learn | watch | clear | engine) words=$(_merlon_vms "$merlon") ;;
-			arm | owner) words=$(_merlon_vms "$merlon") ;;
+			arm | owner | explain) words=$(_merlon_vms "$merlon") ;;
 			isolation) words='status kick' ;;
 			policy) words='check list diff load unload reload' ;;
 			esac

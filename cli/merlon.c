@@ -19,7 +19,7 @@ static bool arg_help, arg_version, arg_no_pager;
 static const struct verb *const verbs[] = {
 	&verb_probe, &verb_list,  &verb_status, &verb_protect, &verb_pin,
 	&verb_unprotect, &verb_mode, &verb_learn, &verb_watch, &verb_clear, &verb_engine,
-	&verb_isolation, &verb_policy, &verb_arm, &verb_owner, &verb_metrics,
+	&verb_isolation, &verb_policy, &verb_arm, &verb_owner, &verb_explain, &verb_metrics,
 };
 
 static const struct option_row common_options[] = {

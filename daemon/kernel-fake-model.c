@@ -273,6 +273,8 @@ int fake_get_access(const struct fake_vm *vm, uint64_t gfn,
 
 	if (!sorted)
 		return -ENOMEM;
+	if (!vm->n_ranges)
+		return 0;
 	memcpy(sorted, vm->ranges, vm->n_ranges * sizeof(*sorted));
 	qsort(sorted, vm->n_ranges, sizeof(*sorted), compare_ranges);
 	for (size_t i = 0; i < vm->n_ranges && n < KVM_VMI_MAX_BATCH; i++)

@@ -12,6 +12,7 @@
 struct claim {
 	const struct vm_rule *rule;
 	bool write;		/* denied */
+	uint32_t map;		/* of the frame: sub-pages that may be written */
 	bool read;
 	uint32_t execute;	/* KVM_VMI_RIGHT_EXEC_*: allowed */
 };
@@ -96,6 +97,7 @@ static int read_claims(struct kernel *k, const struct vm *vm, uint64_t gpa, stru
 		claims[count++] = (struct claim) {
 			.rule = rule,
 			.write = !(range->write & 1U << sub),
+			.map = range->write,
 			.read = !(range->rights & KVM_VMI_RIGHT_READ),
 			.execute = range->rights & RULE_EXECUTE_BOTH,
 		};
@@ -115,6 +117,7 @@ static int describe_claim(const struct claim *c, struct json_object **ret)
 	    json_add_string(o, "write", c->write ? "deny" : "allow") < 0 ||
 	    json_add_string(o, "read", c->read ? "deny" : "allow") < 0 ||
 	    json_add_string(o, "execute", merlon_execute_name(c->execute)) < 0 ||
+	    json_add_hex(o, "write-map", c->map) < 0 ||
 	    json_add_string(o, "action", merlon_verdict_name(c->rule->rule.action)) < 0 ||
 	    json_add_string(o, "mode", mode_of(&c->rule->rule)) < 0 ||
 	    json_add_bool(o, "armed", !(k->flags & KVM_VMI_RULE_DISARMED)) < 0 ||
