@@ -98,7 +98,8 @@ _merlon()
 	--efi-runtime) words=no ;;
 	--bus) words='system session' ;;
 	--kind) words=$(_merlon_kinds "$merlon") ;;
-	--name | --gpa | --length | --count | --for | --idle | --rule) return ;;
+	--since | --until) words='now today yesterday' ;;
+	--lines | -n | --name | --gpa | --length | --count | --for | --idle | --rule) return ;;
 	--host) words=$(_merlon_hosts) ;;
 	*)
 		if [[ $cur == -* ]]; then
@@ -109,7 +110,7 @@ _merlon()
 		elif [[ -z $vm ]]; then
 			case $verb in
 			status | protect | pin | unprotect | mode | learn | watch | clear | engine) words=$(_merlon_vms "$merlon") ;;
-			arm | owner | explain) words=$(_merlon_vms "$merlon") ;;
+			arm | owner | explain | events) words=$(_merlon_vms "$merlon") ;;
 			isolation) words='status kick' ;;
 			policy) words='check list diff load unload reload' ;;
 			esac

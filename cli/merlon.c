@@ -18,7 +18,7 @@ static bool arg_help, arg_version, arg_no_pager;
 
 static const struct verb *const verbs[] = {
 	&verb_probe, &verb_list,  &verb_status, &verb_protect, &verb_pin,
-	&verb_unprotect, &verb_mode, &verb_learn, &verb_watch, &verb_clear, &verb_engine,
+	&verb_unprotect, &verb_mode, &verb_learn, &verb_watch, &verb_events, &verb_clear, &verb_engine,
 	&verb_isolation, &verb_policy, &verb_arm, &verb_owner, &verb_explain, &verb_metrics,
 };
 
@@ -136,7 +136,7 @@ static enum merlon_exit parse_option(const struct command *c, char **argv, int *
 			value = arg + 2 + len + 1;
 		row = find_option(common_options, arg + 2, len) ?: find_option(own, arg + 2, len);
 	} else {
-		/* No short option has a value; clusters are not worth their rules. */
+		/* "-n 5"; clusters are not worth their rules. */
 		row = find_letter(common_options, arg[1]) ?: find_letter(own, arg[1]);
 		if (arg[2])
 			row = NULL;

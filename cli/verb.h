@@ -66,7 +66,7 @@ struct verb {
 
 extern const struct verb verb_probe, verb_list, verb_status, verb_protect, verb_unprotect,
 	verb_watch, verb_clear, verb_engine, verb_mode, verb_learn, verb_pin, verb_isolation,
-	verb_policy, verb_arm, verb_owner, verb_metrics, verb_explain;
+	verb_policy, verb_arm, verb_owner, verb_metrics, verb_explain, verb_events;
 
 /* The common options, set before a verb runs. */
 extern bool arg_json, arg_quiet, arg_no_color, arg_dry_run, arg_no_ask_password;
