@@ -37,6 +37,28 @@ static enum merlon_exit worse(enum merlon_exit a, enum merlon_exit b)
 	return MERLON_EXIT_OK;
 }
 
+/* "FILE:3:28: /rules/1/gpa: expected ...": where that is, for programs that show it there. */
+static int add_place(struct json_object *o, const char *file, const char *error)
+{
+	const char *rest = startswith(error, streq(file, "-") ? "stdin" : file);
+	unsigned int line, column;
+	int n = 0, r = 0;
+
+	if (!rest || sscanf(rest, ":%9u:%9u: %n", &line, &column, &n) != 2 || !n)
+		return 0;
+	if (json_add_u64(o, "line", line) < 0 || json_add_u64(o, "column", column) < 0)
+		return -ENOMEM;
+	rest += n;
+	n = (int)strcspn(rest, ":");
+	if (*rest == '/' && startswith(rest + n, ": ")) {
+		_cleanup_free_ char *path = strndup(rest, (size_t)n);
+
+		r = path ? json_add_string(o, "path", path) : -ENOMEM;
+		rest += n + 2;
+	}
+	return r < 0 ? r : json_add_string(o, "message", rest);
+}
+
 static enum merlon_exit say_checked(struct json_object *array, const char *file,
 				    const struct check_summary *summary, const char *error)
 {
@@ -53,7 +75,7 @@ static enum merlon_exit say_checked(struct json_object *array, const char *file,
 	}
 	o = json_object_new_object();
 	if (!o || json_add_string(o, "file", file) < 0 || json_add_bool(o, "valid", !error) < 0 ||
-	    (error && json_add_string(o, "error", error) < 0))
+	    (error && (json_add_string(o, "error", error) < 0 || add_place(o, file, error) < 0)))
 		return fail_memory();
 	if (!error && (json_add_string(o, "name", summary->name) < 0 ||
 		       json_add_string(o, "mode", summary->mode) < 0 ||
@@ -71,6 +93,11 @@ static enum merlon_exit check_one(struct json_object *array, const char *file)
 	int r;
 
 	e = read_input(file, &text);
+	if (e != MERLON_EXIT_OK && arg_json) {
+		/* What it is has gone to stderr; the array has each file. */
+		said = say_checked(array, file, NULL, "cannot be read");
+		return said == MERLON_EXIT_OK ? e : said;
+	}
 	if (e != MERLON_EXIT_OK)
 		return e;
 	r = check_policy(text, strlen(text), streq(file, "-") ? "stdin" : file, &summary,

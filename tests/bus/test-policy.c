@@ -436,6 +436,12 @@ static void checks(void)
 			   NULL);
 	}
 	ran(&r, 2, "good.json: policy good", "of several what is wrong counts");
+	run_merlon(&r, "policy", "check", "--json", path_of("good.json"), path_of("bad.json"),
+		   "/nonexistent.json", NULL);
+	ran(&r, 2, "\"line\":", "--json has the place of an error");
+	ok(strstr(r.out, "\"column\":") && strstr(r.out, "\"path\":\"/") &&
+	   strstr(r.out, "\"message\":\"expected") && strstr(r.out, "\"valid\":true") &&
+	   strstr(r.out, "cannot be read"), "in parts, and each file") || (note("%s", r.out), true);
 	run_merlon_as(&r, STRANGER, path_of("good.json"), "policy", "check", "-", NULL);
 	ran(&r, 2, "stdin:1:1: expected the key \"name\"", "from stdin a policy says its name");
 	run_merlon(&r, "policy", "frob", NULL);
