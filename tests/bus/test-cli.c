@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* Each verb of merlon on a merlond with a played kernel: what works, and its exit codes. */
+#include <signal.h>
 #include <sys/stat.h>
 
 #include "harness.h"
@@ -450,6 +451,47 @@ static void pipes(void)
 		(note("%s", out), true);
 }
 
+/* Each verb says that merlond is not there, and what to do; and of a VM, that it is not. */
+static void errors(void)
+{
+	static const char *const verbs[][4] = {
+		{ "probe" }, { "list" }, { "status" }, { "status", "web-1" }, { "watch" },
+		{ "watch", "web-1", "--json" }, { "unprotect", "web-1", "x" }, { "clear" },
+		{ "clear", "web-1" }, { "mode", "web-1", "x", "monitor" }, { "learn", "web-1" },
+		{ "arm", "web-1" }, { "engine", "web-1" }, { "engine", "web-1", "auto" },
+		{ "owner", "web-1", "0x1000" }, { "explain", "web-1", "0x1000" },
+		{ "pin", "web-1", "--cr0=wp" }, { "isolation", "status" }, { "policy", "list" },
+		{ "isolation", "kick", "web-1", "never" }, { "policy", "reload" }, { "policy", "diff" },
+		{ "policy", "unload", "x" }, { "metrics" },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(verbs); i++) {
+		const char *const *v = verbs[i];
+		const char *name[4] = { v[0], v[1], v[2], v[3] };
+		bool of_vm = false;
+
+		for (size_t j = 0; j < ARRAY_SIZE(name); j++)
+			if (name[j] && streq(name[j], "web-1")) {
+				name[j] = "not-there";
+				of_vm = true;
+			}
+		if (!of_vm)
+			continue;
+		run_merlon(&r, name[0], name[1], name[2], name[3], NULL);
+		ran(&r, 5, "merlon list", "%s of a VM that is not there: 5, and a hint", v[0]);
+	}
+	harness_kill(SIGTERM);
+	for (size_t i = 0; i < ARRAY_SIZE(verbs); i++) {
+		const char *const *v = verbs[i];
+
+		run_merlon(&r, v[0], v[1], v[2], v[3], NULL);
+		ran(&r, 8, "systemctl start merlond", "%s without merlond: 8, and a hint", v[0]);
+	}
+	harness_start_daemon();
+	run_merlon(&r, "list", NULL);
+	ran(&r, 0, "web-1", "and with it again all is well");
+}
+
 int main(int argc, char **argv)
 {
 	harness_init(argc, argv);
@@ -467,5 +509,6 @@ int main(int argc, char **argv)
 	colors();
 	terminals();
 	pipes();
+	errors();
 	return harness_end();
 }
