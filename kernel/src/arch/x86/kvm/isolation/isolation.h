@@ -91,8 +91,8 @@ static inline void kvm_isolation_prepare(struct kvm_vcpu *vcpu)
 }
 
 /*
- * The guest is about to be entered, and sleeping is still possible: what has moved since KVM_RUN
- * began is mapped again.
+ * The guest is about to be entered, and sleeping is still possible: a program is told of the
+ * last window, and what has moved since KVM_RUN began is mapped again.
  */
 static __always_inline void kvm_isolation_refresh(struct kvm_vcpu *vcpu)
 {
@@ -100,7 +100,7 @@ static __always_inline void kvm_isolation_refresh(struct kvm_vcpu *vcpu)
 		__kvm_isolation_refresh(vcpu);
 }
 
-/* KVM_RUN ends.  May sleep. */
+/* KVM_RUN ends.  A program is told of the last window.  May sleep. */
 static inline void kvm_isolation_finish(struct kvm_vcpu *vcpu)
 {
 	if (kvm_isolation_enabled())
@@ -147,6 +147,7 @@ static __always_inline void kvm_isolation_enter(struct kvm_vcpu *vcpu)
 		__kvm_isolation_enter(vcpu);
 }
 
+/* The guest was to be entered again in this window, and is not. */
 static __always_inline void kvm_isolation_leave(struct kvm_vcpu *vcpu)
 {
 	if (static_branch_unlikely(&kvm_isolation_key))
@@ -155,7 +156,8 @@ static __always_inline void kvm_isolation_leave(struct kvm_vcpu *vcpu)
 
 /*
  * The guest was left, and this is what the vendor's part made of it.  Settle what can be
- * settled within the window.
+ * settled within the window.  Its end, unless the guest is to be entered again: so that where
+ * nothing is isolated an exit passes one branch less.
  */
 static __always_inline fastpath_t kvm_isolation_serve(struct kvm_vcpu *vcpu, fastpath_t fastpath)
 {
@@ -189,16 +191,6 @@ static __always_inline void kvm_isolation_forget_deadline(struct kvm_vcpu *vcpu)
 {
 	if (static_branch_unlikely(&kvm_isolation_key))
 		__kvm_isolation_forget_deadline(vcpu);
-}
-
-/* A window is over, and interrupts are on. */
-static __always_inline void kvm_isolation_tell(struct kvm_vcpu *vcpu)
-{
-	if (!static_branch_unlikely(&kvm_isolation_key) ||
-	    likely(!vcpu->arch.isolation.is_told))
-		return;
-	vcpu->arch.isolation.is_told = false;
-	kvm_vmi_tell_isolation_exit(vcpu, &vcpu->arch.isolation.told);
 }
 
 /* In a window, whatever the page table. */
@@ -243,7 +235,6 @@ static __always_inline bool kvm_isolation_may_enter(struct kvm_vcpu *vcpu)
 static __always_inline void kvm_isolation_entering(void) { }
 static __always_inline void kvm_isolation_exited(void) { }
 static __always_inline void kvm_isolation_put(void) { }
-static __always_inline void kvm_isolation_tell(struct kvm_vcpu *vcpu) { }
 static __always_inline void kvm_isolation_enter(struct kvm_vcpu *vcpu) { }
 static __always_inline void kvm_isolation_leave(struct kvm_vcpu *vcpu) { }
 static __always_inline void kvm_isolation_leave_for(enum kvm_isolation_reason reason) { }

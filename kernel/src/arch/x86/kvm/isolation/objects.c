@@ -180,10 +180,20 @@ static bool has_moved(struct kvm_vcpu *vcpu)
 	       (unsigned long)rcu_access_pointer(vcpu->kvm->arch.apic_map);
 }
 
+/* With interrupts on, and before there is another window to tell of. */
+static void tell_last(struct kvm_vcpu *vcpu)
+{
+	if (likely(!vcpu->arch.isolation.is_told))
+		return;
+	vcpu->arch.isolation.is_told = false;
+	kvm_vmi_tell_isolation_exit(vcpu, &vcpu->arch.isolation.told);
+}
+
 void __kvm_isolation_refresh(struct kvm_vcpu *vcpu)
 {
 	struct kvm_vcpu_isolation *vi = &vcpu->arch.isolation;
 
+	tell_last(vcpu);
 	if (vi->cr3 && (unlikely(vi->stale) || unlikely(has_moved(vcpu))))
 		__kvm_isolation_prepare(vcpu);
 }
@@ -195,6 +205,8 @@ void __kvm_isolation_finish(struct kvm_vcpu *vcpu)
 
 	if (!iso)
 		return;
+
+	tell_last(vcpu);
 
 	guard(mutex)(&iso->lock);
 	vcpu->arch.isolation.cr3 = 0;

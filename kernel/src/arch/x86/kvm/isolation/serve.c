@@ -165,7 +165,7 @@ static bool is_settled(enum kvm_isolation_exit exit, fastpath_t fastpath)
 	       (fastpath == EXIT_FASTPATH_EXIT_HANDLED && exit != KVM_ISOLATION_EXIT_HLT);
 }
 
-fastpath_t __kvm_isolation_serve(struct kvm_vcpu *vcpu, fastpath_t fastpath)
+static fastpath_t serve(struct kvm_vcpu *vcpu, fastpath_t fastpath)
 {
 	struct kvm_isolation_counters *c = &vcpu->arch.isolation.counters;
 	enum kvm_isolation_exit exit;
@@ -190,5 +190,13 @@ fastpath_t __kvm_isolation_serve(struct kvm_vcpu *vcpu, fastpath_t fastpath)
 	 */
 	if (fastpath == EXIT_FASTPATH_REENTER_GUEST && isolation_was_left())
 		return EXIT_FASTPATH_EXIT_HANDLED;
+	return fastpath;
+}
+
+fastpath_t __kvm_isolation_serve(struct kvm_vcpu *vcpu, fastpath_t fastpath)
+{
+	fastpath = serve(vcpu, fastpath);
+	if (fastpath != EXIT_FASTPATH_REENTER_GUEST)
+		__kvm_isolation_leave(vcpu);
 	return fastpath;
 }
