@@ -61,6 +61,7 @@ enum merlon_record_kind {
 	MERLON_RECORD_RULE_DISARMED = 7,
 	MERLON_RECORD_VIOLATION = 8,	/* struct merlon_violation_record */
 	MERLON_RECORD_UNPINNED = 9,	/* struct merlon_unpinned_record */
+	MERLON_RECORD_VM_COUNTERS = 10,	/* struct merlon_counters_record */
 };
 
 /**
@@ -127,6 +128,15 @@ struct merlon_vm_counters {
 	__u64 seen;
 	__u64 lost;
 	__u64 dropped;
+};
+
+/*
+ * On the control ring, before a VM's end: what its entry in "vms", which goes with it, said
+ * last.  Of VMs that lost records only.
+ */
+struct merlon_counters_record {
+	struct merlon_record head;
+	struct merlon_vm_counters counters;
 };
 
 /*

@@ -34,6 +34,24 @@ static __always_inline void tell(__u16 kind, const struct kvm_vmi_vm_info *info)
 	bpf_ringbuf_submit(record, 0);
 }
 
+/* No vCPU of the VM is left that could count any more. */
+static __always_inline void tell_losses(__u64 id)
+{
+	const struct merlon_vm_counters *vm = bpf_map_lookup_elem(&vms, &id);
+	struct merlon_counters_record *record;
+
+	if (!vm || !(vm->lost || vm->dropped))
+		return;
+	record = bpf_ringbuf_reserve(&control, sizeof(*record), 0);
+	if (!record) {
+		stat_add(MERLON_STAT_CONTROL_LOST);
+		return;
+	}
+	record_fill(&record->head, sizeof(*record), MERLON_RECORD_VM_COUNTERS, id, 0);
+	record->counters = *vm;
+	bpf_ringbuf_submit(record, 0);
+}
+
 SEC("struct_ops.s/vm_created")
 void BPF_PROG(vm_created, struct kvm *kvm, const struct kvm_vmi_vm_info *info)
 {
@@ -56,6 +74,7 @@ void BPF_PROG(vm_destroyed, const struct kvm_vmi_vm_info *info)
 {
 	__u64 id = info->id;
 
+	tell_losses(id);
 	bpf_map_delete_elem(&vms, &id);
 	tell(MERLON_RECORD_VM_DESTROYED, info);
 }

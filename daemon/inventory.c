@@ -46,7 +46,8 @@ void inventory_emit(struct manager *m, struct vm *vm, struct event *event)
 		event->seq = vm->last_seq;
 	/* It counts what it does not take: no line for each failure. */
 	if (log_is_journal())
-		(void)journal_event(sd_journal_sendv, &vm->journal, event);
+		(void)journal_event(sd_journal_sendv, vm->known ? &vm->journal :
+				    &m->stranger_journal, event);
 	r = stream_send(&m->streams, event);
 	if (r < 0)
 		log_warning_errno(r, "An event of VM #%llu did not reach a stream, ignoring: %m",
@@ -183,7 +184,7 @@ static int upsert(struct manager *m, const struct kvm_vmi_vm_info *info, uint64_
 void inventory_reconcile(struct manager *m)
 {
 	struct kvm_vmi_vm_info info;
-	bool changed = false, complete = true;
+	bool changed = false, complete = true, ended = false;
 	uint64_t after = 0;
 	struct vm *vm;
 	int r;
@@ -211,14 +212,33 @@ void inventory_reconcile(struct manager *m)
 				continue;
 			changed |= vm->n_rules > 0;
 			vm->gone = true;
+			ended = true;
 		}
-		inventory_sweep(m);
+		if (ended)
+			manager_sweep_soon(m);
 		if (complete)
 			learn_sweep(m);
 	}
 	if (changed)
 		(void)manager_save(m);
 	manager_notify_status(m);
+}
+
+/* What is lost by now and was not told. */
+static void tell_lost(struct manager *m, struct vm *vm)
+{
+	struct event event = { .kind = MERLON_EVENT_LOST };
+
+	vm->lost = vm->missed + vm->dropped;
+	if (vm->lost <= vm->lost_told)
+		return;
+	event.count = vm->lost - vm->lost_told;
+	log_warning("VM #%llu: %llu events were lost; enforcement is not affected.", id_of(vm),
+		    (unsigned long long)event.count);
+	vm->lost_told = vm->lost;
+	m->lost_recently = true;
+	manager_set_degraded(m, MERLON_DEGRADED_EVENTS_LOST, true);
+	inventory_emit(m, vm, &event);
 }
 
 void inventory_sweep(struct manager *m)
@@ -228,6 +248,7 @@ void inventory_sweep(struct manager *m)
 
 		if (!vm->gone)
 			continue;
+		tell_lost(m, vm);
 		if (vm->known) {
 			log_info("VM #%llu ended.", id_of(vm));
 			emit_kind(m, vm, MERLON_EVENT_VM_DESTROYED, 0);
@@ -253,26 +274,25 @@ int inventory_refresh(struct manager *m, struct vm *vm)
 	r = m->kernel->ops->counters(m->kernel, vm->info.id, &c);
 	if (r < 0)
 		return r;
-	vm->lost = vm->missed + c.lost + c.dropped;
+	vm->dropped = c.lost + c.dropped;
+	vm->lost = vm->missed + vm->dropped;
 	return 0;
 }
 
 void inventory_tell_lost(struct manager *m)
 {
-	for (size_t i = 0; i < m->vms.n; i++) {
-		struct vm *vm = m->vms.vms[i];
-		struct event event = { .kind = MERLON_EVENT_LOST };
+	for (size_t i = 0; i < m->vms.n; i++)
+		if (inventory_refresh(m, m->vms.vms[i]) >= 0)
+			tell_lost(m, m->vms.vms[i]);
+}
 
-		if (inventory_refresh(m, vm) < 0 || vm->lost <= vm->lost_told)
-			continue;
-		event.count = vm->lost - vm->lost_told;
-		log_warning("VM #%llu: %llu events were lost; enforcement is not affected.",
-			    id_of(vm), (unsigned long long)event.count);
-		vm->lost_told = vm->lost;
-		m->lost_recently = true;
-		manager_set_degraded(m, MERLON_DEGRADED_EVENTS_LOST, true);
-		inventory_emit(m, vm, &event);
-	}
+/* The last that the kernel says of them: it has forgotten the VM. */
+static void on_counters(struct manager *m, const struct merlon_counters_record *record)
+{
+	struct vm *vm = vm_table_find(&m->vms, record->head.vm);
+
+	if (vm)
+		vm->dropped = record->counters.lost + record->counters.dropped;
 }
 
 static void on_vm_record(struct manager *m, const struct merlon_vm_record *record)
@@ -289,7 +309,7 @@ static void on_vm_record(struct manager *m, const struct merlon_vm_record *recor
 		vm->info.flags |= KVM_VMI_VM_DEAD;
 		vm->gone = true;
 		/* After the events ring: a killed VM's last violation wants its names. */
-		(void)sd_event_source_set_enabled(m->sweep, SD_EVENT_ONESHOT);
+		manager_sweep_soon(m);
 		return;
 	}
 	/* The record may be older than the VM's end, or than this daemon. */
@@ -427,6 +447,8 @@ static size_t record_size(unsigned int kind)
 		return sizeof(struct merlon_violation_record);
 	case MERLON_RECORD_UNPINNED:
 		return sizeof(struct merlon_unpinned_record);
+	case MERLON_RECORD_VM_COUNTERS:
+		return sizeof(struct merlon_counters_record);
 	default:
 		return sizeof(struct merlon_record);
 	}
@@ -469,6 +491,9 @@ void inventory_on_record(const struct merlon_record *record, size_t size, void *
 		break;
 	case MERLON_RECORD_UNPINNED:
 		unpinned_on_record(m, (const struct merlon_unpinned_record *)record);
+		break;
+	case MERLON_RECORD_VM_COUNTERS:
+		on_counters(m, (const struct merlon_counters_record *)record);
 		break;
 	default:
 		log_debug("A record of unknown kind %u, ignoring.", record->kind);

@@ -290,7 +290,7 @@ static int do_with_vm(struct fake *f, const char *command, struct fake_vm *vm, c
 		      FILE *out)
 {
 	if (streq(command, "gone")) {
-		fake_push_vm(f, vm, MERLON_RECORD_VM_DESTROYED);
+		fake_push_end(f, vm);
 		fake_remove(&f->model, vm->info.id);
 	} else if (streq(command, "reset")) {
 		do_reset(f, vm);

@@ -98,6 +98,17 @@ void fake_push_vm(struct fake *f, const struct fake_vm *vm, uint16_t kind)
 		f->control_lost++;
 }
 
+void fake_push_end(struct fake *f, const struct fake_vm *vm)
+{
+	union any_record r = { .counters = { .counters = vm->counters } };
+
+	r.head = head_of(vm, MERLON_RECORD_VM_COUNTERS, sizeof(r.counters));
+	if ((vm->counters.lost || vm->counters.dropped) &&
+	    !queue_push(&f->queues[KERNEL_RING_CONTROL], &r))
+		f->control_lost++;
+	fake_push_vm(f, vm, MERLON_RECORD_VM_DESTROYED);
+}
+
 void fake_push_notice(struct fake *f, const struct fake_vm *vm, uint16_t kind, uint32_t detail)
 {
 	union any_record r = { .notice = { .detail = detail } };

@@ -15,6 +15,7 @@ union any_record {
 	struct merlon_notice_record notice;
 	struct merlon_violation_record violation;
 	struct merlon_unpinned_record unpinned;
+	struct merlon_counters_record counters;
 };
 
 /* What a vCPU has in its registers, as a test has said. */
@@ -63,6 +64,8 @@ struct fake {
 
 /* kernel-fake.c: a record for the rings; what has no room there is counted. */
 void fake_push_vm(struct fake *f, const struct fake_vm *vm, uint16_t kind);
+/* The VM ends: what it lost, and that. */
+void fake_push_end(struct fake *f, const struct fake_vm *vm);
 void fake_push_notice(struct fake *f, const struct fake_vm *vm, uint16_t kind, uint32_t detail);
 /* What any violation has is filled in; the last @less bytes an older program has not. */
 void fake_push_violation(struct fake *f, struct fake_vm *vm, const struct kvm_vmi_violation *v,

@@ -253,7 +253,7 @@ static int method_unwatch(sd_bus_message *call, void *userdata, sd_bus_error *re
 		       reterr);
 	if (r <= 0)
 		return r < 0 ? r : 1;
-	watch_remove(&m->watches, sd_bus_message_get_sender(call));
+	watch_end(&m->watches, m->bus, sd_bus_message_get_sender(call));
 	return sd_bus_reply_method_return(call, NULL);
 }
 

@@ -20,18 +20,21 @@
 #define TICK_USEC 30000000ULL
 /* How long after events came their losses are looked for. */
 #define LOST_USEC 1000000ULL
-/* Events wait while the bus has more messages than this to write: 4 MiB or so. */
-#define BUS_QUEUE_MAX 4096
-#define PAUSE_USEC 10000ULL
 /* How often counters of isolation are looked at, where there is any. */
 #define ISOLATION_USEC 1000000ULL
 /* Records taken in one turn of the loop, so that the bus and timers have theirs. */
 #define DRAIN_MAX 256
+/* What these records may become in one turn: a message to each watcher, a packet to each stream. */
+#define TURN_MAX 4096
+/* So many of the smallest records are the whole of the events ring. */
+#define RING_RECORDS (MERLON_EVENTS_BYTES / sizeof(struct merlon_record))
 
-/* Priorities: the bus and timers are at 0. */
-#define PRIORITY_CONTROL	10
-#define PRIORITY_EVENTS		20
-#define PRIORITY_SWEEP		30
+/*
+ * A VM that waits for admission goes before everything; of its records there are as many as
+ * there are VMs.  All else has the same priority, 0, and what has waited longest its turn:
+ * one message of the bus, some records, some packets to each stream.
+ */
+#define PRIORITY_CONTROL	(-10)
 
 size_t manager_count_rules(const struct manager *m)
 {
@@ -40,6 +43,12 @@ size_t manager_count_rules(const struct manager *m)
 	for (size_t i = 0; i < m->vms.n; i++)
 		n += m->vms.vms[i]->n_rules;
 	return n;
+}
+
+void manager_sweep_soon(struct manager *m)
+{
+	m->sweep_after = RING_RECORDS;
+	(void)sd_event_source_set_enabled(m->sweep, SD_EVENT_ONESHOT);
 }
 
 int manager_save(struct manager *m)
@@ -210,45 +219,35 @@ static int on_control(sd_event_source *source, int fd, uint32_t revents, void *u
 	return 0;
 }
 
-static int on_events(sd_event_source *source, int fd, uint32_t revents, void *userdata)
+/* Some records, of which each is for every reader; whether there may be more. */
+static bool drain_events(struct manager *m)
 {
-	struct manager *m = userdata;
-	/* Each record may become a message to every watcher, a packet to every stream. */
 	size_t readers = m->watches.n + m->streams.n;
-	unsigned int max = readers < BUS_QUEUE_MAX / DRAIN_MAX ? DRAIN_MAX :
-			   (unsigned int)(BUS_QUEUE_MAX / readers) + 1;
-	uint64_t queued = 0;
-	int r;
+	unsigned int max = readers < TURN_MAX / DRAIN_MAX ? DRAIN_MAX :
+			   (unsigned int)(TURN_MAX / readers) + 1;
+	int n;
 
-	(void)fd;
-	(void)revents;
-	/*
-	 * Memory is bounded by leaving records where they are: the ring fills up and
-	 * the kernel counts, exactly, what finds no room.
-	 */
-	if (m->bus && sd_bus_get_n_queued_write(m->bus, &queued) >= 0 && queued > BUS_QUEUE_MAX) {
-		(void)sd_event_source_set_enabled(source, SD_EVENT_OFF);
-		(void)sd_event_source_set_time_relative(m->pause_timer, PAUSE_USEC);
-		(void)sd_event_source_set_enabled(m->pause_timer, SD_EVENT_ONESHOT);
-		return 0;
-	}
-	r = m->kernel->ops->drain(m->kernel, KERNEL_RING_EVENTS, max);
-	if (r < 0)
-		log_error_errno(r, "The events ring cannot be read: %m");
-	if (sd_event_source_get_enabled(m->lost_timer, NULL) == 0) {
+	n = m->kernel->ops->drain(m->kernel, KERNEL_RING_EVENTS, max);
+	if (n < 0)
+		log_error_errno(n, "The events ring cannot be read: %m");
+	else
+		m->sweep_after -= m->sweep_after < (size_t)n ? m->sweep_after : (size_t)n;
+	if (n > 0 && sd_event_source_get_enabled(m->lost_timer, NULL) == 0) {
 		(void)sd_event_source_set_time_relative(m->lost_timer, LOST_USEC);
 		(void)sd_event_source_set_enabled(m->lost_timer, SD_EVENT_ONESHOT);
 	}
-	return 0;
+	return n >= 0 && (unsigned int)n >= max;
 }
 
-static int on_pause_end(sd_event_source *source, uint64_t usec, void *userdata)
+/*
+ * The bus does not stop it: what cannot be written is counted, by the watcher that it was for.
+ */
+static int on_events(sd_event_source *source, int fd, uint32_t revents, void *userdata)
 {
-	struct manager *m = userdata;
-
 	(void)source;
-	(void)usec;
-	(void)sd_event_source_set_enabled(m->ring[KERNEL_RING_EVENTS], SD_EVENT_ON);
+	(void)fd;
+	(void)revents;
+	(void)drain_events(userdata);
 	return 0;
 }
 
@@ -256,10 +255,13 @@ static int on_lost_timer(sd_event_source *source, uint64_t usec, void *userdata)
 {
 	struct manager *m = userdata;
 
-	(void)source;
 	(void)usec;
 	if (m->kernel)
 		inventory_tell_lost(m);
+	if (m->bus && watch_tell_lost(&m->watches, m->bus)) {
+		(void)sd_event_source_set_time_relative(source, LOST_USEC);
+		(void)sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
+	}
 	return 0;
 }
 
@@ -280,7 +282,9 @@ static int on_sweep(sd_event_source *source, void *userdata)
 	struct manager *m = userdata;
 	size_t rules = manager_count_rules(m);
 
-	(void)source;
+	/* Until the ring has nothing that was in it when they ended. */
+	if (m->kernel && m->sweep_after && drain_events(m) && m->sweep_after)
+		return sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
 	inventory_sweep(m);
 	if (rules != manager_count_rules(m))
 		(void)manager_save(m);
@@ -363,7 +367,7 @@ static void try_kernel(struct manager *m)
 		if (r >= 0)
 			r = watch_ring(m, KERNEL_RING_CONTROL, on_control, PRIORITY_CONTROL);
 		if (r >= 0)
-			r = watch_ring(m, KERNEL_RING_EVENTS, on_events, PRIORITY_EVENTS);
+			r = watch_ring(m, KERNEL_RING_EVENTS, on_events, SD_EVENT_PRIORITY_NORMAL);
 		if (r >= 0)
 			r = set_admission(m);
 		if (r < 0) {
@@ -408,6 +412,7 @@ static int on_tick(sd_event_source *source, uint64_t usec, void *userdata)
 		inventory_tell_lost(m);
 		for (size_t i = 0; i < m->vms.n; i++)
 			inventory_tell_folded(m->vms.vms[i]);
+		(void)watch_tell_lost(&m->watches, m->bus);
 		if (!m->lost_recently)
 			manager_set_degraded(m, MERLON_DEGRADED_EVENTS_LOST, false);
 		manager_notify_status(m);
@@ -436,13 +441,9 @@ static int add_timers(struct manager *m)
 	if (r >= 0)
 		r = add_timer(m, &m->lost_timer, LOST_USEC, on_lost_timer, false);
 	if (r >= 0)
-		r = add_timer(m, &m->pause_timer, PAUSE_USEC, on_pause_end, false);
-	if (r >= 0)
 		r = add_timer(m, &m->isolation_timer, ISOLATION_USEC, on_isolation_timer, true);
 	if (r >= 0)
 		r = sd_event_add_defer(m->event, &m->sweep, on_sweep, m);
-	if (r >= 0)
-		r = sd_event_source_set_priority(m->sweep, PRIORITY_SWEEP);
 	if (r >= 0)
 		r = sd_event_source_set_enabled(m->sweep, SD_EVENT_OFF);
 	return r;
@@ -537,7 +538,6 @@ struct manager *manager_free(struct manager *m)
 	stream_done(&m->streams);
 	sd_event_source_disable_unref(m->tick);
 	sd_event_source_disable_unref(m->lost_timer);
-	sd_event_source_disable_unref(m->pause_timer);
 	sd_event_source_disable_unref(m->isolation_timer);
 	sd_event_source_disable_unref(m->sweep);
 	policy_watch_done(&m->policy_watch);

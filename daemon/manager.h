@@ -50,9 +50,10 @@ struct manager_options {
  * @control_lost: lost records of the control ring that were made up for
  * @lost_recently: events were lost since the last tick
  * @auth: calls that wait for what auth_check() asks
- * @tick: every half minute; @lost_timer: a second after events came; @pause_timer:
- *	while the bus has more to write than it should; @isolation_timer: each second
- *	where KVM isolates; @sweep: frees VMs that ended
+ * @stranger_journal: turns in the journal of VMs that are not in the table
+ * @tick: every half minute; @lost_timer: a second after events came, and while watchers are
+ *	to be told of a loss; @isolation_timer: each second where KVM isolates; @sweep: frees
+ *	VMs that ended, @sweep_after: once so many more records of events were read
  */
 struct manager {
 	struct manager_options options;
@@ -69,6 +70,7 @@ struct manager {
 	struct watch_list watches;
 	struct stream_list streams;
 	struct auth auth;
+	struct journal_limit stranger_journal;
 	unsigned int degraded;
 	enum kvm_vmi_admission admission;
 	uint64_t control_lost;
@@ -77,9 +79,9 @@ struct manager {
 	sd_event_source *ring[KERNEL_NR_RINGS];
 	sd_event_source *tick;
 	sd_event_source *lost_timer;
-	sd_event_source *pause_timer;
 	sd_event_source *isolation_timer;
 	sd_event_source *sweep;
+	size_t sweep_after;
 	sd_bus_slot *manager_slot;
 	sd_bus_slot *vm_slot;
 	char status[256];
@@ -122,6 +124,12 @@ int manager_clear(struct manager *m);
 
 /* The number of rules, armed or not. */
 size_t manager_count_rules(const struct manager *m);
+
+/*
+ * A VM has ended: it is told of and freed when its last events are out, which are in the ring
+ * by now.
+ */
+void manager_sweep_soon(struct manager *m);
 
 /* Writes state.json; a failure is logged and, since names would be lost, returned. */
 int manager_save(struct manager *m);

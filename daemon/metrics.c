@@ -136,7 +136,9 @@ int metrics_text(struct manager *m, char **ret)
 	head(f, "merlon_stream_events_lost", "counter", "Events that readers of streams lost.");
 	fprintf(f, "merlon_stream_events_lost_total %" PRIu64 "\n", m->streams.lost);
 	head(f, "merlon_watchers", "gauge", "Connections that get events as signals.");
-	fprintf(f, "merlon_watchers %zu\n", m->watches.n);
+	fprintf(f, "merlon_watchers %zu\n", watch_count(&m->watches));
+	head(f, "merlon_watcher_events_lost", "counter", "Events that watchers lost.");
+	fprintf(f, "merlon_watcher_events_lost_total %" PRIu64 "\n", m->watches.lost);
 	r = put_degraded(f, m);
 	fputs("# EOF\n", f);
 	if (fclose(f) != 0 || r < 0)

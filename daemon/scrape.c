@@ -10,9 +10,6 @@
 #include "scrape.h"
 #include "util/util.h"
 
-/* After the bus and timers (manager.c). */
-#define PRIORITY_SCRAPE 25
-
 /**
  * struct peer - a connection
  * @request, @n: what was read; @answer, @size, @sent: what is written, NULL while reading
@@ -163,8 +160,6 @@ static int peer_new(struct scrape *s, int take_fd)
 	p->fd = take_fd;
 	r = sd_event_add_io(event, &p->io, p->fd, EPOLLIN, on_peer, p);
 	if (r >= 0)
-		r = sd_event_source_set_priority(p->io, PRIORITY_SCRAPE);
-	if (r >= 0)
 		r = sd_event_add_time_relative(event, &p->deadline, CLOCK_MONOTONIC, SCRAPE_USEC, 0,
 					       on_deadline, p);
 	if (r < 0)
@@ -258,8 +253,6 @@ int scrape_new(struct manager *m, struct scrape **ret)
 	s->manager = m;
 	s->fd = fd;
 	r = sd_event_add_io(m->event, &s->listener, fd, EPOLLIN, on_listener, s);
-	if (r >= 0)
-		r = sd_event_source_set_priority(s->listener, PRIORITY_SCRAPE);
 	if (r >= 0)
 		r = sd_event_add_time_relative(m->event, &s->retry, CLOCK_MONOTONIC, 0, 0, on_retry,
 					       s);

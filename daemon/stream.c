@@ -3,17 +3,14 @@
 #include <fcntl.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
-#include <time.h>
 
+#include "loss.h"
 #include "stream.h"
 #include "util/json.h"
 #include "util/util.h"
 
 /* Packets written for one reader in one turn of the loop. */
 #define TURN_MAX 256
-
-/* Before records of rings are taken (manager.c): what is queued goes out first. */
-#define PRIORITY_STREAM 15
 
 /* One text, in the queues of several readers. */
 struct packet {
@@ -32,7 +29,7 @@ struct item {
  * @vm: only of this VM, 0: of all
  * @fd: our end, write only
  * @first, @last: the queue; @queued: its bytes
- * @missed: events that found no room since the last one that did
+ * @missed: events that found no room since the last one that did, as loss_by() counts them
  */
 struct stream {
 	struct stream_list *list;
@@ -142,17 +139,13 @@ void stream_done(struct stream_list *l)
 	*l = (struct stream_list) { 0 };
 }
 
-/* No VM has id 0: this one was lost by the reader, not by the kernel. */
 static int push_lost(struct stream *s)
 {
-	struct event lost = { .kind = MERLON_EVENT_LOST, .count = s->missed };
+	struct event lost = loss_of_reader(s->missed);
 	_cleanup_(packet_unrefp) struct packet *p = NULL;
 	_cleanup_free_ char *json = NULL;
-	struct timespec ts;
 	int r;
 
-	if (clock_gettime(CLOCK_BOOTTIME, &ts) >= 0)
-		lost.time = (uint64_t)ts.tv_sec * 1000000000ULL + (uint64_t)ts.tv_nsec;
 	r = event_to_json(&lost, &json);
 	if (r < 0)
 		return r;
@@ -174,25 +167,25 @@ static bool has_caught_up(const struct stream *s)
 	return s->queued <= STREAM_QUEUE_MAX / 2;
 }
 
-static void miss(struct stream *s)
+static void miss(struct stream *s, const struct event *event)
 {
-	s->missed++;
-	s->list->lost++;
+	s->missed += loss_by(event);
+	s->list->lost += loss_by(event);
 }
 
-static int put(struct stream *s, struct packet *p)
+static int put(struct stream *s, const struct event *event, struct packet *p)
 {
 	int r = 0;
 
 	if (s->missed && has_caught_up(s))
 		r = push_lost(s);
 	if (s->missed || s->queued + cost(p) > STREAM_QUEUE_MAX) {
-		miss(s);
+		miss(s, event);
 		return r;
 	}
 	r = push(s, p);
 	if (r < 0)
-		miss(s);
+		miss(s, event);
 	return r;
 }
 
@@ -310,8 +303,6 @@ int stream_open(struct stream_list *l, sd_event *event, const char *name, uid_t 
 		r = push_hello(s);
 	if (r >= 0)
 		r = sd_event_add_io(event, &s->source, s->fd, EPOLLOUT, on_io, s);
-	if (r >= 0)
-		r = sd_event_source_set_priority(s->source, PRIORITY_STREAM);
 	if (r < 0)
 		return r;
 	streams = reallocarray(l->streams, l->n + 1, sizeof(*streams));
@@ -347,9 +338,9 @@ int stream_send(struct stream_list *l, const struct event *event)
 			continue;
 		r = p ? 0 : make_packet(event, &p);
 		if (r < 0)
-			miss(s);
+			miss(s, event);
 		else
-			r = put(s, p);
+			r = put(s, event, p);
 		if (r < 0)
 			ret = r;
 		r = want_to_write(s);

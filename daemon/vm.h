@@ -85,7 +85,8 @@ struct vm_isolation {
  *	still on their way carry them
  * @last_seq: number of the last violation that was reported
  * @missed: violations that merlond was not there to be told of, or could not read
- * @lost: events lost so far, @missed included; @lost_told: of these, reported
+ * @dropped: events that the kernel lost, as it last told
+ * @lost: events lost so far: @missed and @dropped; @lost_told: of these, reported
  * @engine_chosen: somebody chose its engine, be it auto: the settings do not count
  * @known: the kernel has told of it since merlond started
  * @identified: @identity is final
@@ -110,6 +111,7 @@ struct vm {
 	uint32_t next_rule;
 	uint64_t last_seq;
 	uint64_t missed;
+	uint64_t dropped;
 	uint64_t lost;
 	uint64_t lost_told;
 	bool engine_chosen;

@@ -3,7 +3,7 @@
 # runs merlond-fake and merlon, both built with ASan and UBSan.
 
 BUS_TESTS := $(patsubst tests/bus/%.c,$(BUILD)/bus/%,$(wildcard tests/bus/test-*.c))
-BUS_HELPERS := $(addprefix $(BUILD)/bus/,harness.o caller.o fake-polkit.o)
+BUS_HELPERS := $(addprefix $(BUILD)/bus/,harness.o caller.o fake-polkit.o reader.o)
 BUS_RUNS := $(BUILD)/asan/merlond-fake $(BUILD)/asan/merlon
 
 CHECK_bus += $(BUS_TESTS) tests/bus/manual.sh

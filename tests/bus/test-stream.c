@@ -8,12 +8,11 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 
-#include "harness.h"
+#include "reader.h"
 
 #define VMS 10
 #define FIRST_VM 21
 
-static char packet[65536];
 static pid_t merlond;
 
 /* What a reader has had. */
@@ -24,35 +23,6 @@ struct had {
 	uint64_t seq[VMS];	/* the next one's, by the VM */
 	bool disorder;		/* one came twice, or out of order, or was skipped */
 };
-
-static int subscribe(sd_bus *bus, const char *filter)
-{
-	_cleanup_message_ sd_bus_message *reply = NULL;
-	_cleanup_error_ sd_bus_error error = SD_BUS_ERROR_NULL;
-	int fd, r;
-
-	r = sd_bus_call_method(bus, MERLON_BUS_NAME, MERLON_PATH, MERLON_IFACE_MANAGER,
-			       "Subscribe", &error, &reply, "s", filter);
-	if (r < 0 || sd_bus_message_read(reply, "h", &fd) < 0) {
-		snprintf(packet, sizeof(packet), "%s: %s", error.name ?: "?", error.message ?: "?");
-		return -1;
-	}
-	return fcntl(fd, F_DUPFD_CLOEXEC, 3);
-}
-
-/* The next packet: bytes, 0 at the end, -1 if none came. */
-static ssize_t next(int fd, int ms)
-{
-	struct pollfd p = { .fd = fd, .events = POLLIN };
-	ssize_t n;
-
-	if (poll(&p, 1, ms) <= 0)
-		return -1;
-	n = recv(fd, packet, sizeof(packet) - 1, 0);
-	if (n >= 0)
-		packet[n] = '\0';
-	return n;
-}
 
 static void take(struct had *had)
 {
@@ -84,7 +54,7 @@ static void take(struct had *had)
 /* Reads until so many violations were there or lost, or nothing comes for some time. */
 static void read_until(int fd, struct had *had, uint64_t n)
 {
-	while (had->violations + had->lost < n && next(fd, 20000) > 0)
+	while (had->violations + had->lost < n && reader_next(fd, 20000) > 0)
 		take(had);
 }
 
@@ -108,26 +78,10 @@ static bool has_fds(void *userdata)
 	return count_fds() <= *(unsigned int *)userdata;
 }
 
-/* KiB of memory that merlond has for itself. */
-static unsigned long resident(void)
-{
-	unsigned long size = 0, rss = 0;
-	char path[64];
-	FILE *f;
-
-	snprintf(path, sizeof(path), "/proc/%d/statm", merlond);
-	f = fopen(path, "re");
-	if (!f || fscanf(f, "%lu %lu", &size, &rss) != 2)
-		rss = 0;
-	if (f)
-		fclose(f);
-	return rss * 4;
-}
-
 static void one(void)
 {
 	_cleanup_bus_ sd_bus *bus = connect_bus();
-	_cleanup_close_ int all = subscribe(bus, "{}"), other = subscribe(bus, "{\"vm\":22}");
+	_cleanup_close_ int all = reader_open(bus, "{}"), other = reader_open(bus, "{\"vm\":22}");
 	_cleanup_json_ struct json_object *o = NULL;
 	int type = 0;
 	socklen_t size = sizeof(type);
@@ -135,65 +89,65 @@ static void one(void)
 	ok(all >= 0 && other >= 0, "a connection may have two streams");
 	getsockopt(all, SOL_SOCKET, SO_TYPE, &type, &size);
 	ok(type == SOCK_SEQPACKET, "sockets of packets");
-	ok(next(all, 20000) > 0 && json_parse(packet, strlen(packet), &o) == 0 &&
+	ok(reader_next(all, 20000) > 0 && json_parse(packet, strlen(packet), &o) == 0 &&
 	   streq(json_get_string(o, "stream", ""), "org.merlon1.events") &&
 	   json_get_u64(o, "version", 0) == 1 && json_get_u64(o, "vm", 99) == 0 &&
 	   json_get_array(o, "kinds") && strstr(packet, "\"violation\""), "the first is a hello") ||
 		(note("%s", packet), true);
-	ok(next(other, 20000) > 0 && strstr(packet, "\"vm\":22"), "which says the filter");
+	ok(reader_next(other, 20000) > 0 && strstr(packet, "\"vm\":22"), "which says the filter");
 
 	fake("violation 21 0x21000 1");
 	fake("violation 22 0x22000 1");
-	ok(next(all, 20000) > 0 && strstr(packet, "\"0x21000\"") && strstr(packet, "\"vm\":21"),
+	ok(reader_next(all, 20000) > 0 && strstr(packet, "\"0x21000\"") && strstr(packet, "\"vm\":21"),
 	   "an event");
-	ok(next(all, 20000) > 0 && strstr(packet, "\"0x22000\""), "and the next, in order");
-	ok(next(all, 200) == -1, "once");
-	ok(next(other, 20000) > 0 && strstr(packet, "\"0x22000\""), "the filter: this VM's");
-	ok(next(other, 200) == -1, "and no other's");
+	ok(reader_next(all, 20000) > 0 && strstr(packet, "\"0x22000\""), "and the next, in order");
+	ok(reader_next(all, 200) == -1, "once");
+	ok(reader_next(other, 20000) > 0 && strstr(packet, "\"0x22000\""), "the filter: this VM's");
+	ok(reader_next(other, 200) == -1, "and no other's");
 
 	ok(send(all, "x", 1, MSG_NOSIGNAL) < 0 && errno == EPIPE, "nobody may write to it");
 	fake("violation 21 0x21008 1");
-	ok(next(all, 20000) > 0 && strstr(packet, "\"0x21008\""), "it goes on all the same");
+	ok(reader_next(all, 20000) > 0 && strstr(packet, "\"0x21008\""), "it goes on all the same");
 }
 
 static void refused(void)
 {
 	_cleanup_bus_ sd_bus *bus = connect_bus();
 
-	ok(subscribe(bus, "{\"vm\":99}") < 0 && strstr(packet, "NoSuchVm"), "of no such VM");
-	ok(subscribe(bus, "[]") < 0 && strstr(packet, "InvalidArgs"), "of what is no filter");
+	ok(reader_open(bus, "{\"vm\":99}") < 0 && strstr(packet, "NoSuchVm"), "of no such VM");
+	ok(reader_open(bus, "[]") < 0 && strstr(packet, "InvalidArgs"), "of what is no filter");
 }
 
 static void name_leaves(void)
 {
 	sd_bus *bus = connect_bus();
 	_cleanup_bus_ sd_bus *stays = connect_bus();
-	_cleanup_close_ int fd = subscribe(bus, "{}"), other = subscribe(stays, "{}");
+	_cleanup_close_ int fd = reader_open(bus, "{}"), other = reader_open(stays, "{}");
 
-	ok(next(fd, 20000) > 0 && next(other, 20000) > 0, "two connections' streams");
+	ok(reader_next(fd, 20000) > 0 && reader_next(other, 20000) > 0, "two connections' streams");
 	sd_bus_flush_close_unref(bus);
-	ok(next(fd, 20000) == 0, "one ends when its connection leaves, whoever still has it");
+	ok(reader_next(fd, 20000) == 0, "one ends when its connection leaves, whoever still has it");
 	fake("violation 21 0x21010 1");
-	ok(next(other, 20000) > 0 && strstr(packet, "\"0x21010\""), "the other does not");
+	ok(reader_next(other, 20000) > 0 && strstr(packet, "\"0x21010\""), "the other does not");
 }
 
 static void flood(void)
 {
 	_cleanup_bus_ sd_bus *bus = connect_bus();
-	_cleanup_close_ int fast = subscribe(bus, "{}"), stopped = subscribe(bus, "{}");
+	_cleanup_close_ int fast = reader_open(bus, "{}"), stopped = reader_open(bus, "{}");
 	struct had a = {}, b = {};
 	unsigned long before, after;
 	unsigned int sent = 0;
 
-	ok(next(fast, 20000) > 0 && next(stopped, 20000) > 0, "a reader, and one that stops");
-	before = resident();
+	ok(reader_next(fast, 20000) > 0 && reader_next(stopped, 20000) > 0, "a reader, and one that stops");
+	before = merlond_resident();
 	for (int round = 0; round < 10; round++)
 		for (int vm = 0; vm < VMS; vm++) {
 			fake("violation %d 0x2000 1 n=1000", FIRST_VM + vm);
 			sent += 1000;
 			read_until(fast, &a, sent);
 		}
-	after = resident();
+	after = merlond_resident();
 	ok(a.violations == 100000 && a.lost == 0 && !a.disorder,
 	   "the reader has each of 100,000 events once, in order: %u, lost %" PRIu64,
 	   a.violations, a.lost);
@@ -213,7 +167,7 @@ static void come_and_go(void)
 
 	for (int i = 0; i < 200; i++) {
 		sd_bus *bus = connect_bus();
-		int fd = subscribe(bus, "{}");
+		int fd = reader_open(bus, "{}");
 
 		opened += fd >= 0;
 		/* Some let go of the stream, some of the connection. */
@@ -236,14 +190,14 @@ static void limit(void)
 	static int fds[1025];
 	int n = 0;
 
-	while (n < 1025 && (fds[n] = subscribe(bus, "{}")) >= 0)
+	while (n < 1025 && (fds[n] = reader_open(bus, "{}")) >= 0)
 		n++;
 	ok(n == 1024 && strstr(packet, "LimitsExceeded") && strstr(packet, "1024 streams"),
 	   "1,024 streams and no more: %d, %s", n, n < 1025 ? packet : "");
 	while (n)
 		close(fds[--n]);
 	ok(eventually(has_fds, &before), "which are closed with their readers");
-	fds[0] = subscribe(bus, "{}");
+	fds[0] = reader_open(bus, "{}");
 	ok(fds[0] >= 0, "and then there is room again");
 	close(fds[0]);
 }
@@ -251,19 +205,17 @@ static void limit(void)
 static void restart(void)
 {
 	_cleanup_bus_ sd_bus *bus = connect_bus();
-	_cleanup_close_ int fd = subscribe(bus, "{}");
+	_cleanup_close_ int fd = reader_open(bus, "{}");
 
-	ok(next(fd, 20000) > 0, "a stream");
+	ok(reader_next(fd, 20000) > 0, "a stream");
 	harness_kill(SIGKILL);
-	ok(next(fd, 20000) == 0, "ends with merlond");
+	ok(reader_next(fd, 20000) == 0, "ends with merlond");
 	harness_start_daemon();
 }
 
 int main(int argc, char **argv)
 {
 	struct rlimit files = { 8192, 8192 };
-	_cleanup_bus_ sd_bus *bus = NULL;
-	sd_bus_creds *creds = NULL;
 
 	harness_init(argc, argv);
 	setrlimit(RLIMIT_NOFILE, &files);
@@ -272,10 +224,7 @@ int main(int argc, char **argv)
 	harness_start("");
 	for (uint64_t i = 0; i < VMS; i++)
 		vm_add(FIRST_VM + i, 0, NULL, NULL);
-	bus = connect_bus();
-	if (sd_bus_get_name_creds(bus, MERLON_BUS_NAME, SD_BUS_CREDS_PID, &creds) >= 0)
-		sd_bus_creds_get_pid(creds, &merlond);
-	sd_bus_creds_unref(creds);
+	merlond = merlond_pid();
 	one();
 	refused();
 	name_leaves();
