@@ -24,10 +24,24 @@ enum step {
 };
 
 /**
+ * struct auth_question - to polkit; it counts until it is answered, or time is up
+ * @call: what it is about; NULL: that is not there any more, and polkit was told to stop
+ * @uid: of the caller
+ * @number: by which it is cancelled
+ */
+struct auth_question {
+	struct auth *auth;
+	struct auth_question *next;
+	struct auth_call *call;
+	uid_t uid;
+	uint64_t number;
+	sd_bus_slot *slot;
+};
+
+/**
  * struct auth_call - a call that waits
  * @vm: what it is about, NULL: no VM
- * @number: of the question to polkit
- * @question: that
+ * @question: to polkit, NULL if it is not asked
  */
 struct auth_call {
 	struct auth_caller *caller;
@@ -36,8 +50,7 @@ struct auth_call {
 	enum auth_action action;
 	enum step step;
 	struct polkit_vm *vm;
-	uint64_t number;
-	sd_bus_slot *question;
+	struct auth_question *question;
 };
 
 /**
@@ -60,9 +73,27 @@ struct auth_caller {
 	char name[];
 };
 
+static void question_free(struct auth_question *q)
+{
+	struct auth_question **at = &q->auth->questions;
+
+	while (*at != q)
+		at = &(*at)->next;
+	*at = q->next;
+	sd_bus_slot_unref(q->slot);
+	free(q);
+}
+
+/* Nobody waits for it any more; polkit may, for somebody who types a password. */
+static void question_leave(sd_bus *bus, struct auth_question *q)
+{
+	polkit_cancel(bus, q->number);
+	q->call->question = NULL;
+	q->call = NULL;
+}
+
 static void call_free(struct auth_call *call)
 {
-	sd_bus_slot_unref(call->question);
 	sd_bus_message_unref(call->message);
 	free(call->vm);
 	free(call);
@@ -80,8 +111,8 @@ static void call_drop(struct auth_call *call)
 	if (!*at)
 		caller->tail = at;
 	caller->n--;
-	if (call->step == ASKED)
-		polkit_cancel(caller->bus, call->number);
+	if (call->question)
+		question_leave(caller->bus, call->question);
 	call_free(call);
 }
 
@@ -140,24 +171,27 @@ static size_t count_calls(const struct auth *a, uid_t uid)
 	return n;
 }
 
-/* Questions to polkit; root, who may have many calls, has none. */
+/* Questions to polkit, also of callers that have left. */
 static size_t count_checks(const struct auth *a, uid_t uid, size_t *ret_all)
 {
 	size_t n = 0, all = 0;
 
-	for (size_t i = 0; i < a->n; i++) {
-		const struct auth_caller *caller = a->callers[i];
-
-		if (!caller->known || caller->uid == 0)
-			continue;
-		for (const struct auth_call *call = caller->calls; call; call = call->next) {
-			if (call->step != ASKED)
-				continue;
-			all++;
-			n += caller->uid == uid;
-		}
+	for (const struct auth_question *q = a->questions; q; q = q->next) {
+		all++;
+		n += q->uid == uid;
 	}
 	*ret_all = all;
+	return n;
+}
+
+/* Calls of callers whose uid the bus has not said yet. */
+static size_t count_unknown(const struct auth *a)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < a->n; i++)
+		if (!a->callers[i]->known)
+			n += a->callers[i]->n;
 	return n;
 }
 
@@ -227,16 +261,24 @@ static int fault_answer(enum polkit_answer answer, enum auth_action action, sd_b
 static int on_answer(sd_bus_message *reply, void *userdata, sd_bus_error *reterr)
 {
 	_cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
-	struct auth_call *call = userdata;
-	struct auth_caller *caller = call->caller;
+	struct auth_question *q = userdata;
 	enum polkit_answer answer = polkit_read(reply);
+	struct auth_call *call = q->call;
+	struct auth_caller *caller;
 	int r;
 
 	(void)reterr;
-	call->question = sd_bus_slot_unref(call->question);
-	/* One that may still be asking somebody is told to stop when the call is dropped. */
-	if (answer != POLKIT_LATE)
-		call->step = WAITS;
+	if (call) {
+		/* One that may still be asking somebody is told to stop. */
+		if (answer == POLKIT_LATE)
+			question_leave(call->caller->bus, q);
+		call->question = NULL;
+	}
+	question_free(q);
+	if (!call)
+		return 0;
+	caller = call->caller;
+	call->step = WAITS;
 	r = answer == POLKIT_YES ? call_let_in(call) : fault_answer(answer, call->action, &error);
 	if (r < 0)
 		call_refuse(call, r, &error);
@@ -249,7 +291,9 @@ static int on_left(sd_bus_message *signal, void *userdata, sd_bus_error *reterr)
 	const char *name, *old, *new;
 
 	(void)reterr;
-	if (sd_bus_message_read(signal, "sss", &name, &old, &new) >= 0 && !*new)
+	/* Anybody may send us a signal of this name, and a match cannot tell. */
+	if (streq(sd_bus_message_get_sender(signal) ?: "", DRIVER_NAME) &&
+	    sd_bus_message_read(signal, "sss", &name, &old, &new) >= 0 && !*new)
 		caller_drop(userdata);
 	return 0;
 }
@@ -291,6 +335,7 @@ static int call_ask(struct auth_call *call, sd_bus_error *reterr)
 		.interactive = interactive,
 		.timeout = interactive ? AUTH_INTERACTIVE_USEC : AUTH_CHECK_USEC,
 	};
+	struct auth_question *q;
 	size_t all;
 	int r;
 
@@ -305,11 +350,23 @@ static int call_ask(struct auth_call *call, sd_bus_error *reterr)
 	r = caller_follow(caller);
 	if (r < 0)
 		return r;
-	call->number = question.number = ++a->asked;
-	r = polkit_ask(caller->bus, &question, &call->question, on_answer, call);
-	if (r >= 0)
-		call->step = ASKED;
-	return r;
+	q = calloc(1, sizeof(*q));
+	if (!q)
+		return -ENOMEM;
+	q->auth = a;
+	q->call = call;
+	q->uid = caller->uid;
+	q->number = question.number = ++a->asked;
+	q->next = a->questions;
+	a->questions = q;
+	r = polkit_ask(caller->bus, &question, &q->slot, on_answer, q);
+	if (r < 0) {
+		question_free(q);
+		return r;
+	}
+	call->question = q;
+	call->step = ASKED;
+	return 0;
 }
 
 /* When the uid is known. */
@@ -441,6 +498,15 @@ static int begin(struct auth *a, sd_bus_message *message, enum auth_action actio
 	if (caller && caller->known && caller->uid != 0 &&
 	    count_calls(a, caller->uid) >= AUTH_MAX_CALLS)
 		return too_many_calls(reterr);
+	/*
+	 * Who has none waiting may have one, whatever others have: the bus bounds how many
+	 * connections there are.
+	 */
+	if (caller && !caller->known &&
+	    (caller->n >= AUTH_MAX_UNKNOWN || count_unknown(a) >= AUTH_MAX_UNKNOWN_ALL))
+		return bus_fault(reterr, MERLON_E_LIMITS_EXCEEDED,
+				 "There are too many calls of connections whose user the bus has "
+				 "not told yet");
 	if (!caller) {
 		r = caller_new(a, sd_bus_message_get_bus(message), sender, &caller);
 		if (r < 0)
@@ -498,5 +564,7 @@ void auth_done(struct auth *a)
 	for (size_t i = 0; i < a->n; i++)
 		caller_free(a->callers[i]);
 	free(a->callers);
+	while (a->questions)
+		question_free(a->questions);
 	*a = (struct auth) { 0 };
 }

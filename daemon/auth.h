@@ -17,13 +17,16 @@
 
 #include "vm.h"
 
-/*
- * Calls of one uid that wait, and of these, questions to polkit; root's are not counted.
- * Those of a connection whose uid the bus is still being asked for are counted when it
- * answers: there are no more of them than it had queued for us before that.
- */
+/* Calls of one uid that wait, and of these, questions to polkit; root's are not counted. */
 #define AUTH_MAX_CALLS	64
 #define AUTH_MAX_CHECKS_UID 8
+/*
+ * Calls of a connection whose uid the bus is still being asked for, so many as a system bus
+ * lets wait for answers, and of all such; beyond that each has one.  They are counted with
+ * those of the uid when it is known.
+ */
+#define AUTH_MAX_UNKNOWN 128
+#define AUTH_MAX_UNKNOWN_ALL 1024
 /* Questions of all: a system bus lets a connection wait for 128 answers at once. */
 #define AUTH_MAX_CHECKS	64
 
@@ -38,15 +41,17 @@ enum auth_action {
 };
 
 struct auth_caller;
+struct auth_question;
 
 /**
  * struct auth - calls that wait
  * @callers: connections that have such calls
- * @asked: questions to polkit so far
+ * @questions: to polkit, which have no answer yet; @asked: so far
  */
 struct auth {
 	struct auth_caller **callers;
 	size_t n;
+	struct auth_question *questions;
 	uint64_t asked;
 };
 

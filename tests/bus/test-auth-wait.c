@@ -104,6 +104,69 @@ static void caller_leaves(void)
 	sd_bus_flush_close_unref(two);
 }
 
+/* Who leaves gets nothing for it: polkit has his questions still, until it answers. */
+static void left_counts(sd_bus *root)
+{
+	sd_bus *one = connect_as(STRANGER), *two = connect_as(STRANGER);
+	static char told[65536];
+	unsigned int n = 0, withdrawn = 0;
+
+	polkit_say("never");
+	polkit_told();
+	for (int i = 0; i < 8; i++)
+		start_list(one, &late[i]);
+	ok(wait_held(8), "8 questions of a connection wait");
+	for (int i = 0; i < 8; i++)
+		late[i].slot = sd_bus_slot_unref(late[i].slot);
+	sd_bus_flush_close_unref(one);
+	for (n = 0; n < 500 && withdrawn < 8; n++) {
+		snprintf(told, sizeof(told), "%s", polkit_told());
+		for (const char *p = told; (p = strstr(p, "cancel ")); p++)
+			withdrawn++;
+		usleep(20000);
+	}
+	ok(withdrawn == 8, "it leaves, and they are withdrawn: %u", withdrawn);
+	list(two);
+	failed_as(&call, "LimitsExceeded", "8 polkit checks", "but count until polkit has answered");
+	ok(list(root), "root is served");
+	polkit_say("yes");
+	for (n = 0; n < 500 && !list(two); n++)
+		usleep(20000);
+	ok(!*call.name, "then there is room again");
+	sd_bus_flush_close_unref(two);
+}
+
+/* "He has left", says somebody who is not the bus. */
+static void forged_leaving(sd_bus *stranger)
+{
+	_cleanup_bus_ sd_bus *other = connect_as(OTHER), *root = connect_bus();
+	_cleanup_message_ sd_bus_message *m = NULL, *owner = NULL;
+	const char *name, *merlond = "";
+	int r;
+
+	polkit_say("never");
+	start_list(stranger, &late[0]);
+	ok(wait_held(1), "a call waits");
+	sd_bus_get_unique_name(stranger, &name);
+	sd_bus_call_method(root, "org.freedesktop.DBus", "/org/freedesktop/DBus",
+			   "org.freedesktop.DBus", "GetNameOwner", NULL, &owner, "s",
+			   MERLON_BUS_NAME);
+	sd_bus_message_read(owner, "s", &merlond);
+	r = sd_bus_message_new_signal(other, &m, "/org/freedesktop/DBus", "org.freedesktop.DBus",
+				      "NameOwnerChanged");
+	if (r >= 0)
+		r = sd_bus_message_append(m, "sss", name, name, "");
+	if (r >= 0)
+		r = sd_bus_message_set_destination(m, merlond);
+	if (r >= 0)
+		r = sd_bus_send(other, m, NULL);
+	ok(r >= 0, "somebody says that its caller has left");
+	/* merlond has that before this. */
+	call_now(other, &call, "/", "org.freedesktop.DBus.Peer", "Ping", "");
+	polkit_say("yes");
+	ok(call_wait(stranger, &late[0], 20) && !*late[0].name, "which nobody believes: it is let in");
+}
+
 /* What waits is not long: a text's size is looked at before anybody is asked. */
 static void long_texts(sd_bus *stranger)
 {
@@ -235,6 +298,41 @@ static void many_calls(sd_bus *root)
 	ok(in == BURST, "root's calls are not counted, and served in their order");
 }
 
+/* More than 128 at once, most of them without an answer, so that the bus has no limit for them. */
+static void many_unknown(sd_bus *root)
+{
+	_cleanup_bus_ sd_bus *stranger = connect_as(STRANGER), *other = connect_as(OTHER);
+	pid_t merlond = pid_of_merlond(root);
+	unsigned int refused = 0;
+
+	polkit_say("yes");
+	kill(merlond, SIGSTOP);
+	for (int i = 0; i < 120; i++) {
+		_cleanup_message_ sd_bus_message *m = NULL;
+
+		sd_bus_message_new_method_call(stranger, &m, MERLON_BUS_NAME, MERLON_PATH, manager,
+					       "ListVms");
+		sd_bus_message_set_expect_reply(m, 0);
+		sd_bus_send(stranger, m, NULL);
+	}
+	for (int i = 0; i < 20; i++)
+		start_list(stranger, &late[i]);
+	/* A round trip: the bus has them. */
+	sd_bus_call_method(stranger, "org.freedesktop.DBus", "/org/freedesktop/DBus",
+			   "org.freedesktop.DBus", "GetId", NULL, NULL, "");
+	start_list(other, &late[20]);
+	sd_bus_flush(other);
+	kill(merlond, SIGCONT);
+	for (int i = 0; i < 20; i++)
+		refused += call_wait(stranger, &late[i], 20) &&
+			   streq(late[i].name, "LimitsExceeded") &&
+			   strstr(late[i].message, "not told yet");
+	ok(refused == 12, "of 140 calls 128 wait until it is known whose they are: %u refused",
+	   refused);
+	ok(call_wait(other, &late[20], 20) && !*late[20].name, "another connection's is served");
+	ok(list(stranger), "and then this one's are");
+}
+
 static void vm_goes(sd_bus *stranger)
 {
 	polkit_say("never");
@@ -359,10 +457,13 @@ int main(int argc, char **argv)
 
 	blocks_nobody(root, stranger);
 	caller_leaves();
+	left_counts(root);
+	forged_leaving(stranger);
 	long_texts(stranger);
 	many_checks(root, stranger);
 	many_users(root, stranger);
 	many_calls(root);
+	many_unknown(root);
 	vm_goes(stranger);
 	polkit_goes(stranger);
 	many_watches();
