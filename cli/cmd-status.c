@@ -8,6 +8,30 @@
 #include "format.h"
 #include "verb.h"
 
+/*
+ * What Probe says of it has the ids of VMs and the names of files, if we may know them; nobody
+ * is asked for a password for these alone, the reasons are for everybody.  NULL if it says
+ * nothing.
+ */
+static struct json_object *get_details(sd_bus *bus)
+{
+	_cleanup_error_ sd_bus_error error = SD_BUS_ERROR_NULL;
+	_cleanup_message_ sd_bus_message *m = NULL, *reply = NULL;
+	_cleanup_json_ struct json_object *report = NULL;
+	struct json_object *details;
+	const char *text;
+
+	if (sd_bus_message_new_method_call(bus, &m, MERLON_BUS_NAME, MERLON_PATH,
+					   MERLON_IFACE_MANAGER, "Probe") < 0 ||
+	    sd_bus_message_set_allow_interactive_authorization(m, 0) < 0 ||
+	    sd_bus_call(bus, m, 0, &error, &reply) < 0 ||
+	    sd_bus_message_read(reply, "s", &text) < 0 ||
+	    json_parse(text, strlen(text), &report) < 0)
+		return NULL;
+	details = json_get_array(report, "degraded");
+	return details ? json_object_get(details) : NULL;
+}
+
 static enum merlon_exit get_degraded(sd_bus *bus, struct json_object **ret)
 {
 	_cleanup_error_ sd_bus_error error = SD_BUS_ERROR_NULL;
@@ -32,6 +56,16 @@ static enum merlon_exit get_degraded(sd_bus *bus, struct json_object **ret)
 		return fail_memory();
 	if (r < 0)
 		return bus_bad_reply("Degraded");
+	if (json_object_array_length(reasons)) {
+		struct json_object *details = get_details(bus);
+
+		if (details && json_object_array_length(details)) {
+			json_object_put(reasons);
+			reasons = details;
+		} else {
+			json_object_put(details);
+		}
+	}
 	*ret = TAKE_PTR(reasons);
 	return MERLON_EXIT_OK;
 }

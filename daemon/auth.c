@@ -559,6 +559,14 @@ int auth_check(struct auth *a, sd_bus_message *message, enum auth_action action,
 	return finish(call, vm, ret_uid, reterr);
 }
 
+bool auth_has(const struct auth *a, sd_bus_message *message)
+{
+	const char *sender = sd_bus_message_get_sender(message);
+	const struct auth_caller *caller = sender ? find_caller(a, sender) : NULL;
+
+	return caller && find_call(caller, message);
+}
+
 void auth_done(struct auth *a)
 {
 	for (size_t i = 0; i < a->n; i++)

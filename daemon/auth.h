@@ -9,6 +9,7 @@
 #ifndef MERLON_AUTH_H
 #define MERLON_AUTH_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -75,6 +76,9 @@ struct auth {
  */
 int auth_check(struct auth *a, sd_bus_message *message, enum auth_action action,
 	       const struct vm *vm, uid_t *ret_uid, sd_bus_error *reterr);
+
+/* Is it a call that waits here, or one that is about to run again? */
+bool auth_has(const struct auth *a, sd_bus_message *message);
 
 /* Forgets the calls; they are not answered. */
 void auth_done(struct auth *a);

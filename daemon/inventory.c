@@ -2,9 +2,8 @@
 /* Keeps the table of VMs like the kernel's. */
 #include <time.h>
 
-#include <systemd/sd-journal.h>
-
 #include "inventory.h"
+#include "journal-socket.h"
 #include "learn.h"
 #include "log.h"
 #include "registers.h"
@@ -28,14 +27,14 @@ static uint64_t now_boottime(void)
 
 void inventory_tell_folded(struct vm *vm)
 {
-	if (log_is_journal() && journal_folded(sd_journal_sendv, &vm->journal, vm->info.id,
+	if (log_is_journal() && journal_folded(journal_socket_send, &vm->journal, vm->info.id,
 					       vm->identity.name) < 0)
 		log_warning("VM #%llu: the journal takes no entry.", id_of(vm));
 }
 
 void inventory_emit(struct manager *m, struct vm *vm, struct event *event)
 {
-	int r;
+	int r = 0;
 
 	event->vm = vm->info.id;
 	event->name = vm->identity.name;
@@ -46,8 +45,12 @@ void inventory_emit(struct manager *m, struct vm *vm, struct event *event)
 		event->seq = vm->last_seq;
 	/* It counts what it does not take: no line for each failure. */
 	if (log_is_journal())
-		(void)journal_event(sd_journal_sendv, vm->known ? &vm->journal :
+		r = journal_event(journal_socket_send, vm->known ? &vm->journal :
 				    &m->stranger_journal, event);
+	if (r < 0) {
+		m->journal_failed = true;
+		manager_set_degraded(m, MERLON_DEGRADED_JOURNAL_LOST, true);
+	}
 	r = stream_send(&m->streams, event);
 	if (r < 0)
 		log_warning_errno(r, "An event of VM #%llu did not reach a stream, ignoring: %m",

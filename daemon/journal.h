@@ -16,7 +16,7 @@
 #define JOURNAL_BURST 20
 #define JOURNAL_NS 1000000000ULL
 
-/* sd_journal_sendv(3), or what a test has in its place. */
+/* journal_socket_send(), or what a test has in its place. */
 typedef int (*journal_send_t)(const struct iovec *iov, int n);
 
 /**

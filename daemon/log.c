@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* Log lines to stderr, with the level in front where a journal reads them. */
 #include <stdarg.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 
 #include "log.h"
@@ -26,6 +27,25 @@ bool log_is_journal(void)
 	return arg_levels;
 }
 
+/*
+ * A journald that is stuck must not stop merlond: what it has no room for is lost.  The rest of
+ * a line of which it took a part, too; the next one begins on a line of its own.
+ */
+static void write_line(int level, const char *line)
+{
+	static bool cut;
+	char text[2080];
+	ssize_t n;
+	int len;
+
+	len = snprintf(text, sizeof(text), "%s<%d>%s\n", cut ? "\n" : "", level, line);
+	n = send(STDERR_FILENO, text, (size_t)len, MSG_DONTWAIT | MSG_NOSIGNAL);
+	if (n < 0 && errno == ENOTSOCK)
+		fprintf(stderr, "<%d>%s\n", level, line);
+	else if (n >= 0)
+		cut = n < len;
+}
+
 void log_line(int level, const char *format, ...)
 {
 	int saved = errno;
@@ -39,7 +59,7 @@ void log_line(int level, const char *format, ...)
 	(void)vsnprintf(line, sizeof(line), format, ap);
 	va_end(ap);
 	if (arg_levels)
-		fprintf(stderr, "<%d>%s\n", level, line);
+		write_line(level, line);
 	else
 		fprintf(stderr, "merlond: %s\n", line);
 	errno = saved;

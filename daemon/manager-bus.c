@@ -39,6 +39,18 @@ int bus_read_text(sd_bus_message *call, size_t max, const char **ret, sd_bus_err
 	return 0;
 }
 
+int bus_reply_report(sd_bus_message *call, const char *report, const char *narrow,
+		     sd_bus_error *reterr)
+{
+	size_t len = strlen(report);
+
+	if (len > BUS_REPORT_MAX)
+		return bus_fault(reterr, MERLON_E_LIMITS_EXCEEDED,
+				 "The report has %zu bytes, and %u fit into an answer: %s", len,
+				 BUS_REPORT_MAX, narrow);
+	return sd_bus_reply_method_return(call, "s", report);
+}
+
 const struct vm *bus_find_vm(const struct manager *m, const char *what)
 {
 	struct vm *vm;
@@ -134,7 +146,8 @@ static int method_probe(sd_bus_message *call, void *userdata, sd_bus_error *rete
 	r = probe_report(m, &report);
 	if (r < 0)
 		return r;
-	return sd_bus_reply_method_return(call, "s", report);
+	return bus_reply_report(call, report, "property Degraded has the reasons without VMs",
+				reterr);
 }
 
 static int method_metrics(sd_bus_message *call, void *userdata, sd_bus_error *reterr)
@@ -150,7 +163,7 @@ static int method_metrics(sd_bus_message *call, void *userdata, sd_bus_error *re
 	r = metrics_text(m, &text);
 	if (r < 0)
 		return r;
-	return sd_bus_reply_method_return(call, "s", text);
+	return bus_reply_report(call, text, "ListVms has the VMs' counters", reterr);
 }
 
 /* What a filter calls its VM, to be freed; {} is every VM: *@ret NULL. */
@@ -354,7 +367,8 @@ static int method_clear_all(sd_bus_message *call, void *userdata, sd_bus_error *
 		r = clear_all(m, dry_run, &report, reterr);
 	if (r < 0)
 		return r;
-	return sd_bus_reply_method_return(call, "s", report);
+	return bus_reply_report(call, report, dry_run ? "ask for each VM by itself" :
+				"the rules are dropped; see 'merlon list'", reterr);
 }
 
 static int property_version(sd_bus *bus, const char *path, const char *interface,
@@ -396,7 +410,7 @@ static int property_degraded(sd_bus *bus, const char *path, const char *interfac
 			     sd_bus_error *reterr)
 {
 	struct manager *m = userdata;
-	char **reasons;
+	unsigned int reasons;
 	int r;
 
 	(void)bus;
@@ -404,14 +418,14 @@ static int property_degraded(sd_bus *bus, const char *path, const char *interfac
 	(void)interface;
 	(void)property;
 	(void)reterr;
-	r = manager_degraded(m, &reasons);
-	if (r < 0)
-		return r;
-	r = sd_bus_message_append_strv(reply, reasons);
-	for (char **s = reasons; *s; s++)
-		free(*s);
-	free(reasons);
-	return r;
+	r = manager_degraded_bits(m, &reasons);
+	if (r >= 0)
+		r = sd_bus_message_open_container(reply, 'a', "s");
+	for (unsigned int i = 0; r >= 0 && i < MERLON_DEGRADED_MAX; i++)
+		if (reasons & 1U << i)
+			r = sd_bus_message_append(reply, "s",
+						  merlon_degraded_name((enum merlon_degraded)i));
+	return r < 0 ? r : sd_bus_message_close_container(reply);
 }
 
 static const sd_bus_vtable manager_vtable[] = {
@@ -457,8 +471,17 @@ static void peer_left(const char *name, void *userdata)
 {
 	struct manager *m = userdata;
 
+	unread_forget(&m->unread, name);
 	watch_remove(&m->watches, name);
 	stream_close_name(&m->streams, name);
+}
+
+/* It runs again; or it is of a watcher, whose unread events are counted elsewhere. */
+static bool call_passes(sd_bus_message *call, void *userdata)
+{
+	const struct manager *m = userdata;
+
+	return auth_has(&m->auth, call) || watch_has(&m->watches, sd_bus_message_get_sender(call));
 }
 
 int manager_bus_publish(struct manager *m)
@@ -466,6 +489,8 @@ int manager_bus_publish(struct manager *m)
 	int r;
 
 	r = peers_follow(&m->peers, m->bus, peer_left, m);
+	if (r >= 0)
+		r = unread_start(&m->unread, m->bus, m->event, call_passes, m);
 	if (r >= 0)
 		r = sd_bus_add_object_vtable(m->bus, &m->manager_slot, MERLON_PATH,
 					     MERLON_IFACE_MANAGER, manager_vtable, m);

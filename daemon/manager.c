@@ -5,11 +5,11 @@
 #include <sys/stat.h>
 
 #include <systemd/sd-daemon.h>
-#include <systemd/sd-journal.h>
 
 #include "engine.h"
 #include "inventory.h"
 #include "isolation.h"
+#include "journal-socket.h"
 #include "log.h"
 #include "manager.h"
 #include "pinning.h"
@@ -68,7 +68,7 @@ void manager_set_degraded(struct manager *m, enum merlon_degraded reason, bool o
 	if (on == !!(m->degraded & bit))
 		return;
 	m->degraded ^= bit;
-	if (log_is_journal() && journal_degraded(sd_journal_sendv, reason, on) >= 0)
+	if (log_is_journal() && journal_degraded(journal_socket_send, reason, on) >= 0)
 		return;
 	if (on)
 		log_warning("Degraded: %s.", merlon_degraded_name(reason));
@@ -167,9 +167,33 @@ int manager_degraded(const struct manager *m, char ***ret)
 	return 0;
 }
 
+int manager_degraded_bits(const struct manager *m, unsigned int *ret)
+{
+	unsigned int bits = 0;
+	char **reasons;
+	int r;
+
+	r = manager_degraded(m, &reasons);
+	if (r < 0)
+		return r;
+	for (char **s = reasons; *s; s++) {
+		int reason = merlon_degraded_from_value(*s);
+
+		if (reason >= 0)
+			bits |= 1U << reason;
+		free(*s);
+	}
+	free(reasons);
+	*ret = bits;
+	return 0;
+}
+
+/* Everybody may read it, as 'systemctl status' shows it: no details. */
 void manager_notify_status(struct manager *m)
 {
-	char status[sizeof(m->status)], **degraded = NULL;
+	char status[sizeof(m->status)];
+	const char *before = " Degraded:";
+	unsigned int degraded = 0;
 	size_t len = 0;
 
 	if (m->kernel)
@@ -177,14 +201,13 @@ void manager_notify_status(struct manager *m)
 				       manager_count_rules(m));
 	else
 		len = (size_t)snprintf(status, sizeof(status), "Nothing is protected.");
-	if (manager_degraded(m, &degraded) >= 0) {
-		for (char **d = degraded; *d; d++) {
-			if (len < sizeof(status))
-				len += (size_t)snprintf(status + len, sizeof(status) - len, "%s %s",
-							d == degraded ? " Degraded:" : ",", *d);
-			free(*d);
-		}
-		free(degraded);
+	(void)manager_degraded_bits(m, &degraded);
+	for (unsigned int i = 0; i < MERLON_DEGRADED_MAX && len < sizeof(status); i++) {
+		if (!(degraded & 1U << i))
+			continue;
+		len += (size_t)snprintf(status + len, sizeof(status) - len, "%s %s", before,
+					merlon_degraded_name((enum merlon_degraded)i));
+		before = ",";
 	}
 	if (streq(status, m->status))
 		return;
@@ -415,6 +438,9 @@ static int on_tick(sd_event_source *source, uint64_t usec, void *userdata)
 		(void)watch_tell_lost(&m->watches, m->bus);
 		if (!m->lost_recently)
 			manager_set_degraded(m, MERLON_DEGRADED_EVENTS_LOST, false);
+		if (!m->journal_failed)
+			manager_set_degraded(m, MERLON_DEGRADED_JOURNAL_LOST, false);
+		m->journal_failed = false;
 		manager_notify_status(m);
 	}
 	(void)sd_event_source_set_time_relative(source, TICK_USEC);
@@ -533,6 +559,7 @@ struct manager *manager_free(struct manager *m)
 	sd_bus_slot_unref(m->manager_slot);
 	sd_bus_slot_unref(m->vm_slot);
 	auth_done(&m->auth);
+	unread_done(&m->unread);
 	peers_done(&m->peers);
 	watch_done(&m->watches);
 	stream_done(&m->streams);

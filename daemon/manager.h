@@ -19,6 +19,7 @@
 #include "policy-watch.h"
 #include "settings.h"
 #include "stream.h"
+#include "unread.h"
 #include "vm.h"
 #include "watch.h"
 
@@ -48,7 +49,8 @@ struct manager_options {
  * @admission: what new VMs wait for
  * @degraded: bit per enum merlon_degraded, for those without a VM in them
  * @control_lost: lost records of the control ring that were made up for
- * @lost_recently: events were lost since the last tick
+ * @lost_recently: events were lost since the last tick; @journal_failed: the journal took one
+ *	not
  * @auth: calls that wait for what auth_check() asks
  * @stranger_journal: turns in the journal of VMs that are not in the table
  * @tick: every half minute; @lost_timer: a second after events came, and while watchers are
@@ -67,6 +69,7 @@ struct manager {
 	struct policies policies;
 	struct policy_watch policy_watch;
 	struct peers peers;
+	struct unread unread;
 	struct watch_list watches;
 	struct stream_list streams;
 	struct auth auth;
@@ -75,6 +78,7 @@ struct manager {
 	enum kvm_vmi_admission admission;
 	uint64_t control_lost;
 	bool lost_recently;
+	bool journal_failed;
 	int lock_fd;
 	sd_event_source *ring[KERNEL_NR_RINGS];
 	sd_event_source *tick;
@@ -144,13 +148,23 @@ void manager_set_admission(struct manager *m);
 void manager_set_degraded(struct manager *m, enum merlon_degraded reason, bool on);
 
 /**
- * manager_degraded() - the property
+ * manager_degraded() - the reasons, for those who may list VMs
  * @m: the manager
- * @ret: reasons, each a string to be freed like the array, NULL at the end
+ * @ret: reasons, a detail behind a colon (the id of a VM, a file), each a string to be freed
+ *	like the array, NULL at the end
  *
  * Return: 0 or -ENOMEM.
  */
 int manager_degraded(const struct manager *m, char ***ret);
+
+/**
+ * manager_degraded_bits() - the reasons without details, for everybody
+ * @m: the manager
+ * @ret: a bit per enum merlon_degraded
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int manager_degraded_bits(const struct manager *m, unsigned int *ret);
 
 /* Says in STATUS= what there is. */
 void manager_notify_status(struct manager *m);

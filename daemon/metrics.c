@@ -100,12 +100,10 @@ static int put_degraded(FILE *f, const struct manager *m)
 	if (r < 0)
 		return r;
 	for (char **s = reasons; *s; s++) {
-		for (unsigned int i = 0; i < MERLON_DEGRADED_MAX; i++) {
-			const char *rest = startswith(*s, merlon_degraded_name(i));
+		int reason = merlon_degraded_from_value(*s);
 
-			if (rest && (!*rest || *rest == ':'))
-				n[i]++;
-		}
+		if (reason >= 0)
+			n[reason]++;
 		free(*s);
 	}
 	free(reasons);

@@ -7,7 +7,8 @@
 #include "policy-bus.h"
 
 /* Reads it all again, and answers the call. */
-static int reload_and_reply(struct manager *m, sd_bus_message *call, bool dry_run)
+static int reload_and_reply(struct manager *m, sd_bus_message *call, bool dry_run,
+			    sd_bus_error *reterr)
 {
 	_cleanup_free_ char *report = NULL;
 	int r;
@@ -18,7 +19,8 @@ static int reload_and_reply(struct manager *m, sd_bus_message *call, bool dry_ru
 	if (r < 0)
 		return r;
 	manager_set_admission(m);
-	return sd_bus_reply_method_return(call, "s", report);
+	return bus_reply_report(call, report, dry_run ? "try each policy by itself" :
+				"it is done; see 'merlon status VM' for each VM", reterr);
 }
 
 int policy_bus_reload(sd_bus_message *call, void *userdata, sd_bus_error *reterr)
@@ -32,7 +34,7 @@ int policy_bus_reload(sd_bus_message *call, void *userdata, sd_bus_error *reterr
 	r = auth_check(&m->auth, call, AUTH_MANAGE, NULL, NULL, reterr);
 	if (r <= 0)
 		return r < 0 ? r : 1;
-	return reload_and_reply(m, call, dry_run);
+	return reload_and_reply(m, call, dry_run, reterr);
 }
 
 int policy_bus_list(sd_bus_message *call, void *userdata, sd_bus_error *reterr)
@@ -47,7 +49,7 @@ int policy_bus_list(sd_bus_message *call, void *userdata, sd_bus_error *reterr)
 	r = policies_list(m, &list);
 	if (r < 0)
 		return r;
-	return sd_bus_reply_method_return(call, "s", list);
+	return bus_reply_report(call, list, "remove policies that are not needed", reterr);
 }
 
 static int parse(const char *text, const char *name, struct policy **ret, sd_bus_error *reterr)
@@ -117,7 +119,7 @@ int policy_bus_load(sd_bus_message *call, void *userdata, sd_bus_error *reterr)
 				 POLICY_MAX);
 	if (dry_run) {
 		r = policies_try(m, policy, &report);
-		return r < 0 ? r : sd_bus_reply_method_return(call, "s", report);
+		return r < 0 ? r : bus_reply_report(call, report, "match fewer VMs", reterr);
 	}
 	r = policy_file_write(m->options.policy_dirs[dir], policy->name, policy->text, policy->len);
 	if (r < 0)
@@ -125,7 +127,7 @@ int policy_bus_load(sd_bus_message *call, void *userdata, sd_bus_error *reterr)
 					 "written: %s", m->options.policy_dirs[dir], policy->name,
 					 strerror(-r));
 	log_info("Policy '%s' loaded into %s.", policy->name, m->options.policy_dirs[dir]);
-	return reload_and_reply(m, call, false);
+	return reload_and_reply(m, call, false, reterr);
 }
 
 /* From /run; for good also from /etc, where a mask hides what a package brings. */
@@ -192,11 +194,11 @@ int policy_bus_unload(sd_bus_message *call, void *userdata, sd_bus_error *reterr
 		return r;
 	if (dry_run) {
 		r = policies_try_without(m, name, &report);
-		return r < 0 ? r : sd_bus_reply_method_return(call, "s", report);
+		return r < 0 ? r : bus_reply_report(call, report, "match fewer VMs", reterr);
 	}
 	r = unload(m, name, persist, reterr);
 	if (r < 0)
 		return r;
 	log_info("Policy '%s' unloaded%s.", name, persist ? " for good" : "");
-	return reload_and_reply(m, call, false);
+	return reload_and_reply(m, call, false, reterr);
 }

@@ -125,6 +125,27 @@ static int add_missing(struct json_object *o, const struct manager *m)
 	return r < 0 ? r : json_add(o, "missing", TAKE_PTR(array));
 }
 
+/* With details, which property Degraded has not: that is everybody's to read. */
+static int add_degraded(struct json_object *o, const struct manager *m)
+{
+	struct json_object *array = json_object_new_array();
+	char **reasons;
+	int r = json_add(o, "degraded", array);
+
+	if (r < 0)
+		return r;
+	r = manager_degraded(m, &reasons);
+	if (r < 0)
+		return r;
+	for (char **s = reasons; *s; s++) {
+		if (r >= 0)
+			r = json_append(array, json_object_new_string(*s));
+		free(*s);
+	}
+	free(reasons);
+	return r;
+}
+
 int probe_report(const struct manager *m, char **ret)
 {
 	_cleanup_json_ struct json_object *o = json_object_new_object();
@@ -141,5 +162,7 @@ int probe_report(const struct manager *m, char **ret)
 		r = isolation_host_to_json(o, m);
 	if (r >= 0)
 		r = add_missing(o, m);
+	if (r >= 0)
+		r = add_degraded(o, m);
 	return r < 0 ? r : json_text(o, JSON_ONE_LINE, ret);
 }

@@ -192,7 +192,7 @@ static int answer(sd_bus_message *message, struct manager *m, enum auth_action a
 		r = act(&call, &report, reterr);
 	if (r < 0)
 		return r;
-	return sd_bus_reply_method_return(message, "s", report);
+	return bus_reply_report(message, report, "ask for a rule by itself (ExportRule, Owner)", reterr);
 }
 
 static int protect(const struct vm_call *call, char **ret, sd_bus_error *reterr)

@@ -119,6 +119,11 @@ uint64_t watch_vm(const struct watch_list *l, const char *name)
 	return w && !w->ended ? w->vm : 0;
 }
 
+bool watch_has(const struct watch_list *l, const char *name)
+{
+	return watch_find(l, name);
+}
+
 size_t watch_count(const struct watch_list *l)
 {
 	size_t n = 0;

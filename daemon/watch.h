@@ -71,6 +71,9 @@ int watch_set(struct watch_list *l, const char *name, uid_t uid, uint64_t vm);
 /* The VM that a connection watches; 0 if it watches none, or all. */
 uint64_t watch_vm(const struct watch_list *l, const char *name);
 
+/* Does a connection get events, or has it to read some? */
+bool watch_has(const struct watch_list *l, const char *name);
+
 /* How many connections get events. */
 size_t watch_count(const struct watch_list *l);
 

@@ -131,15 +131,22 @@ const char *merlon_degraded_message_id(enum merlon_degraded reason)
 	return reasons[reason].message_id;
 }
 
-const char *merlon_degraded_hint(const char *value)
+int merlon_degraded_from_value(const char *value)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(reasons); i++) {
 		const char *rest = startswith(value, reasons[i].name);
 
 		if (rest && (*rest == '\0' || *rest == ':'))
-			return reasons[i].hint;
+			return (int)i;
 	}
-	return NULL;
+	return -1;
+}
+
+const char *merlon_degraded_hint(const char *value)
+{
+	int reason = merlon_degraded_from_value(value);
+
+	return reason < 0 ? NULL : reasons[reason].hint;
 }
 
 #define X(number, word) [number] = word,

@@ -218,8 +218,8 @@ enum merlon_event_kind {
 
 /*
  * Why protection is not what was asked, the values of property Degraded:
- * X(NAME, "reason", journal message id, what to do).  A detail may follow the
- * reason after a colon (the id of a VM, a file).
+ * X(NAME, "reason", journal message id, what to do).  In Probe's report a detail may
+ * follow the reason after a colon (the id of a VM, a file).
  */
 #define MERLON_DEGRADED(X)							\
 	X(NO_KERNEL_SUPPORT, "no-kernel-support", "0b454a720c0a4cae81752b15c19b9329", \
@@ -237,7 +237,9 @@ enum merlon_event_kind {
 	X(EVENTS_LOST, "events-lost", "79f16b983e5a4145986ac4a7ac3bd3fe",	\
 	  "events came faster than they were read; enforcement is not affected") \
 	X(ADMISSION_EXPIRED, "admission-expired", "4a99498892b44df4892cc0cc883c897c", \
-	  "a VM ran, or was refused, before merlond admitted it")
+	  "a VM ran, or was refused, before merlond admitted it")		\
+	X(JOURNAL_LOST, "journal-lost", "8c91b876c43d48f5b80b278bb8cc3255",	\
+	  "the journal takes no entries; see 'systemctl status systemd-journald'")
 
 enum merlon_degraded {
 #define X(name, reason, message_id, hint) MERLON_DEGRADED_##name,
@@ -416,6 +418,9 @@ const char *merlon_event_message_id(enum merlon_event_kind kind);
 /* "no-kernel-support" and so on; never NULL. */
 const char *merlon_degraded_name(enum merlon_degraded reason);
 const char *merlon_degraded_message_id(enum merlon_degraded reason);
+
+/* The reason of a value of Degraded (its detail is ignored), -1 if unknown. */
+int merlon_degraded_from_value(const char *value);
 
 /* What to do about a value of Degraded (its detail is ignored), NULL if unknown. */
 const char *merlon_degraded_hint(const char *value);

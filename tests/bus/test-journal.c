@@ -85,6 +85,28 @@ static void flood(void)
 	   "those without one are counted") || (note("%s", entry), true);
 }
 
+/* Nobody reads the socket: its queue is full, and merlond goes on. */
+static void stuck(void)
+{
+	struct run r;
+
+	while (next(200))
+		;
+	for (int i = 0; i < 100; i++) {
+		vm_add(100 + (uint64_t)i, 0, NULL, NULL);
+		fake("violation %d 0x4000 1 n=25", 100 + i);
+	}
+	run_merlon(&r, "status", NULL);
+	ran(&r, 3, "degraded: journal-lost", "journald takes nothing: merlond goes on, and says so");
+	while (next(200))
+		;
+	fake("violation 17 0x5000 1");
+	ok(find("MERLON_GPA=0x5000\n", 20000), "when journald reads again it gets entries") ||
+		(note("%s", entry), true);
+	/* With the tick: each half minute. */
+	ok(find("MESSAGE=No longer degraded: journal-lost.\n", 100000), "and the reason goes");
+}
+
 int main(int argc, char **argv)
 {
 	struct run r;
@@ -115,5 +137,6 @@ int main(int argc, char **argv)
 	   strstr(entry, "MESSAGE_ID=79f16b983e5a4145986ac4a7ac3bd3fe\n"),
 	   "of a reason for Degraded") || (note("%s", entry), true);
 	flood();
+	stuck();
 	return harness_end();
 }

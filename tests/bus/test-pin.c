@@ -444,7 +444,7 @@ static void service_status(void)
 	fake("unpin 17 %u", id);
 	fake("fail set_pin 12");
 	run_merlon(&r, "status", NULL);
-	ok(status_is(fd, "Degraded: vm-unprotected:17"), "and what was found out by the way");
+	ok(status_is(fd, "Degraded: vm-unprotected"), "and what was found out by the way");
 	run_merlon(&r, "mode", "web-1", "cpu", "monitor", "--dry-run", NULL);
 	ok(status_is(fd, "STATUS=1 VMs, 1 rules."), "and its end");
 	unprotect_all();
