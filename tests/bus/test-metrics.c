@@ -4,6 +4,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <time.h>
 
@@ -184,6 +185,49 @@ static void scrape(void)
 		close(idle[i]);
 }
 
+static bool read_page(const char *path)
+{
+	_cleanup_fclose_ FILE *f = fopen(path, "re");
+	size_t n = f ? fread(page, 1, sizeof(page) - 1, f) : 0;
+
+	page[n] = '\0';
+	return f;
+}
+
+/* For node_exporter: whole or not at all, under names that it reads. */
+static void textfile(struct run *r)
+{
+	char path[128], option[160], other[160];
+	struct stat st;
+
+	snprintf(path, sizeof(path), "%s/merlon.prom", harness_dir());
+	snprintf(option, sizeof(option), "--textfile=%s", path);
+	run_merlon(r, "metrics", option, NULL);
+	ok(r->exit == 0 && !*r->out && read_page(path), "metrics --textfile writes a file") ||
+		(note("%s", r->err), true);
+	ok(strstr(page, "# TYPE merlon_vm_violations_total counter\n") &&
+	   strstr(page, "\nmerlon_vm_violations_total{vm=\"17\"} 3\n") &&
+	   strstr(page, "# TYPE merlon_vm_info gauge\nmerlon_vm_info{") &&
+	   strstr(page, "# TYPE merlon_vms gauge\nmerlon_vms 2\n"), "with samples and their types") ||
+		(note("%s", page), true);
+	ok(!strstr(page, "# EOF") && !strstr(page, " info\n"), "and nothing of OpenMetrics alone");
+	ok(stat(path, &st) == 0 && (st.st_mode & 0777) == 0644, "for everybody to read");
+	run_merlon(r, "metrics", option, NULL);
+	ok(r->exit == 0, "and again in its place");
+
+	snprintf(other, sizeof(other), "--textfile=%s/merlon.txt", harness_dir());
+	run_merlon(r, "metrics", other, NULL);
+	ran(r, 2, "ends in .prom", "another name: 2");
+	run_merlon(r, "metrics", "--textfile=.prom", NULL);
+	ran(r, 2, "ends in .prom", "nor one that is nothing else");
+	snprintf(other, sizeof(other), "--textfile=%s/none/x.prom", harness_dir());
+	run_merlon(r, "metrics", other, NULL);
+	ran(r, 1, "cannot be written", "a directory that is not there: 1");
+	run_merlon_as(r, STRANGER, NULL, "metrics", option, NULL);
+	ran(r, 4, "", "a stranger: 4");
+	ok(read_page(path) && strstr(page, "merlon_vms 2\n"), "and the file is as it was");
+}
+
 int main(int argc, char **argv)
 {
 	struct run *r = calloc(1, sizeof(*r));
@@ -222,6 +266,7 @@ int main(int argc, char **argv)
 	}
 	ran(r, 0, "merlon_vm_events_lost_total{vm=\"18\"} 3\n", "losses");
 	ran(r, 0, "merlon_degraded{reason=\"vm-unprotected\"} 1\n", "and a reset that disarmed");
+	textfile(r);
 	run_merlon(r, "metrics", "--json", NULL);
 	ran(r, 0, "\"openmetrics\"", "as JSON");
 	scrape();
