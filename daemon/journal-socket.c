@@ -8,9 +8,6 @@
 #include "journal-socket.h"
 #include "util/util.h"
 
-/* The first that is free is never 0: that is a terminal's, or systemd's. */
-static int journal_fd;
-
 static int put(FILE *f, const struct iovec *field)
 {
 	const char *text = field->iov_base;
@@ -35,30 +32,16 @@ static int put(FILE *f, const struct iovec *field)
 	return 0;
 }
 
-static int get_socket(void)
-{
-	int fd;
-
-	if (journal_fd > 0)
-		return journal_fd;
-	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (fd < 0)
-		return -errno;
-	journal_fd = fd;
-	return fd;
-}
-
 int journal_socket_send(const struct iovec *iov, int n)
 {
 	const struct sockaddr_un sa = { .sun_family = AF_UNIX,
 					.sun_path = "/run/systemd/journal/socket" };
 	_cleanup_free_ char *text = NULL;
+	_cleanup_close_ int fd = -EBADF;
 	size_t size = 0;
-	int fd = get_socket(), r = 0;
+	int r = 0;
 	FILE *f;
 
-	if (fd < 0)
-		return fd;
 	f = open_memstream(&text, &size);
 	if (!f)
 		return -ENOMEM;
@@ -68,9 +51,11 @@ int journal_socket_send(const struct iovec *iov, int n)
 		return -ENOMEM;
 	if (r < 0)
 		return r;
-	/* By its name each time: journald may have been started anew. */
-	if (sendto(fd, text, size, MSG_DONTWAIT | MSG_NOSIGNAL, (const struct sockaddr *)&sa,
-		   sizeof(sa)) < 0)
+	/* Anew each time: there are few entries, and journald may have been, too. */
+	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (fd < 0 ||
+	    sendto(fd, text, size, MSG_DONTWAIT | MSG_NOSIGNAL,
+		   (const struct sockaddr *)&sa, sizeof(sa)) < 0)
 		return -errno;
 	return 0;
 }
