@@ -76,21 +76,13 @@ static int check_memory(const struct manager *m, const struct vm *vm, const stru
 	return ruleset_check_rights(m, rule, reterr);
 }
 
-static bool drops(const struct change *c, uint32_t id)
-{
-	for (size_t i = 0; i < c->n_drop; i++)
-		if (c->drop[i] == id)
-			return true;
-	return false;
-}
-
-static int check_rule(const struct manager *m, const struct change *c, const struct rule *rule,
-		      sd_bus_error *reterr)
+static int check_rule(const struct manager *m, const struct change *c,
+		      const struct change_add *add, const struct rule *rule, sd_bus_error *reterr)
 {
 	const struct vm *vm = c->vm;
 	const struct vm_rule *namesake = vm_find_rule_by_name(vm, rule->name);
 
-	if (namesake && !drops(c, namesake->id))
+	if (namesake && namesake->id != add->replaces)
 		return bus_fault(reterr, MERLON_E_RULE_EXISTS,
 				 "VM #%llu already has a rule '%s'",
 				 (unsigned long long)vm->info.id, rule->name);
@@ -118,19 +110,48 @@ static int check_update(const struct manager *m, const struct change *c,
 	return u->wanted.learn ? learn_check(m, &u->wanted, reterr) : 0;
 }
 
+/* What is open in the kernel's map for the one that goes stays open for its heir. */
+static int plan_learned(struct manager *m, struct change *c, struct change_add *add,
+			sd_bus_error *reterr)
+{
+	const struct vm_rule *old = vm_find_rule(c->vm, add->heir_of);
+	int r;
+
+	if (!old || !rule_can_learn(add->rule))
+		return 0;
+	r = learn_read(m->kernel, c->vm, old, &add->learned, &add->n_learned);
+	if (r == -E2BIG)
+		return bus_fault(reterr, MERLON_E_LIMITS_EXCEEDED,
+				 "Rule '%s': '%s', whose place it takes, has learned more than %d "
+				 "ranges", add->rule->name, old->rule.name, RULE_MAX_EXCEPT);
+	/* One that claims nothing has learned nothing: it was never whole. */
+	if (r >= 0 && add->n_learned == 1 && add->learned[0].gpa == old->rule.gpa &&
+	    add->learned[0].length == old->rule.length) {
+		free(add->learned);
+		add->learned = NULL;
+		add->n_learned = 0;
+	}
+	return r < 0 && r != -ENOMEM ? bus_fault_errno(reterr, r, "Reading what was learned") : r;
+}
+
 static int plan_rule(struct manager *m, struct change *c, size_t i, sd_bus_error *reterr)
 {
 	struct vm_rule *planned = &c->planned[i];
+	struct change_add *add = &c->add[i];
 	int r;
 
 	/* The caller's exceptions, for as long as this takes. */
-	planned->rule = change_resolve(c->vm, c->add[i].rule);
+	planned->rule = change_resolve(c->vm, add->rule);
 	memcpy(planned->pinned, planned->rule.pin, sizeof(planned->pinned));
 	strcpy(planned->policy, c->policy);
 	planned->policy_mode = mode_of(&planned->rule);
-	if (c->add[i].disarmed)
+	if (add->mode)
+		mode_put(&planned->rule, add->mode);
+	if (add->disarmed)
 		planned->info.rule.flags = KVM_VMI_RULE_DISARMED;
-	r = check_rule(m, c, &planned->rule, reterr);
+	r = check_rule(m, c, add, &planned->rule, reterr);
+	if (r >= 0)
+		r = plan_learned(m, c, add, reterr);
 	if (r < 0)
 		return r;
 	planned->id = vm_next_rule_id(c->vm);
@@ -176,7 +197,7 @@ int change_stage(struct change *c)
 
 		if (!rule || rule_copy(&planned->rule, &rule->rule) < 0) {
 			if (rule)
-				vm_remove_rule(vm, planned->id);
+				vm_withdraw_rule(vm, planned->id);
 			change_unstage(c);
 			return -ENOMEM;
 		}
@@ -186,14 +207,6 @@ int change_stage(struct change *c)
 		memcpy(rule->policy, planned->policy, sizeof(rule->policy));
 		rule->policy_mode = planned->policy_mode;
 	}
-	for (size_t i = 0; i < c->n_update; i++) {
-		struct vm_rule *rule = vm_find_rule(vm, c->update[i].id);
-
-		if (!rule)
-			continue;
-		c->update[i].policy_mode_was = rule->policy_mode;
-		rule->policy_mode = c->update[i].policy_mode;
-	}
 	return 0;
 }
 
@@ -202,8 +215,8 @@ int change_stage(struct change *c)
  * The kernel takes a batch whole or not at all; with several batches it is this
  * function's caller that takes back what went through.
  */
-static int apply(struct kernel *k, const struct vm *vm, const struct vm_rule *rules, size_t n,
-		 const char **ret_what)
+static int apply(struct kernel *k, const struct vm *vm, const struct vm_rule *rules,
+		 const struct change_add *add, size_t n, const char **ret_what)
 {
 	_cleanup_free_ struct kvm_vmi_range *ranges = NULL;
 	_cleanup_free_ struct kvm_vmi_rule *batch = NULL;
@@ -212,17 +225,23 @@ static int apply(struct kernel *k, const struct vm *vm, const struct vm_rule *ru
 
 	*ret_what = "Setting rules";
 	for (size_t i = 0; i < n; i++)
-		room += map_max_ranges(&rules[i].rule);
+		room += map_max_ranges(&rules[i].rule) + add[i].n_learned;
 	batch = calloc(n, sizeof(*batch));
 	ranges = calloc(room, sizeof(*ranges));
 	if (!batch || !ranges)
 		return -ENOMEM;
 	for (size_t i = 0; i < n; i++) {
+		struct rule mapped = rules[i].rule;
+
+		if (add[i].learned) {
+			mapped.except = add[i].learned;
+			mapped.n_except = add[i].n_learned;
+		}
 		batch[i] = ruleset_kernel_rule(vm, &rules[i]);
 		batch[i].flags |= rules[i].info.rule.flags & KVM_VMI_RULE_DISARMED;
 		if (rule_pins(&rules[i].rule))
 			continue;
-		r = map_rule(rules[i].id, &rules[i].rule, &ranges[n_ranges]);
+		r = map_rule(rules[i].id, &mapped, &ranges[n_ranges]);
 		if (r < 0)
 			return r;
 		n_ranges += (size_t)r;
@@ -272,27 +291,25 @@ static void take_back(struct kernel *k, struct vm *vm, const struct vm_rule *rul
 			log_warning_errno(r, "VM #%llu: rule '%s' could not be taken back, "
 					  "ignoring: %m", (unsigned long long)vm->info.id,
 					  rules[i].rule.name);
-		vm_remove_rule(vm, rules[i].id);
-		/* The one whose place it was to take may learn, too. */
+		vm_withdraw_rule(vm, rules[i].id);
+		if (!in_kernel)
+			continue;
+		/* The one whose place it was to take goes on as it did. */
 		namesake = vm_find_rule_by_name(vm, rules[i].rule.name);
-		if (in_kernel && rules[i].rule.learn && !(namesake && namesake->rule.learn))
-			(void)learn_end(k, vm_cookie(vm->info.id, rules[i].rule.name));
-	}
-}
-
-static void unstage_updates(struct change *c)
-{
-	for (size_t i = 0; i < c->n_update; i++) {
-		struct vm_rule *rule = vm_find_rule(c->vm, c->update[i].id);
-
-		if (rule && c->update[i].policy_mode_was)
-			rule->policy_mode = c->update[i].policy_mode_was;
+		if (namesake && namesake->rule.learn)
+			r = learn_begin(k, vm_cookie(vm->info.id, rules[i].rule.name));
+		else if (rules[i].rule.learn)
+			r = learn_end(k, vm_cookie(vm->info.id, rules[i].rule.name));
+		else
+			r = 0;
+		if (r < 0)
+			log_warning_errno(r, "VM #%llu: rule '%s' may not learn as before, ignoring: "
+					  "%m", (unsigned long long)vm->info.id, rules[i].rule.name);
 	}
 }
 
 void change_unstage(struct change *c)
 {
-	unstage_updates(c);
 	take_back(NULL, c->vm, c->planned, c->added, false);
 	c->added = 0;
 	change_unplan(c);
@@ -311,10 +328,13 @@ static int update_rule(struct manager *m, struct change *c, struct change_update
 	wanted.except = rule->rule.except;
 	wanted.n_except = rule->rule.n_except;
 	u->was = rule->rule;
+	u->policy_mode_was = rule->policy_mode;
 	r = mode_change(m, c->vm, rule, &wanted, u->arm);
 	if (r < 0)
 		return r;
 	rule->rule = wanted;
+	/* Not before: what the policy says and the kernel has not is to be seen at a restart. */
+	rule->policy_mode = u->policy_mode;
 	if (u->arm)
 		rule->info.rule.flags &= ~KVM_VMI_RULE_DISARMED;
 	u->done = true;
@@ -331,24 +351,27 @@ static void undo_updates(struct manager *m, struct change *c)
 		if (!c->update[i].done || !rule)
 			continue;
 		r = mode_change(m, c->vm, rule, &c->update[i].was, false);
-		if (r >= 0)
+		if (r >= 0) {
 			rule->rule = c->update[i].was;
-		else
+			rule->policy_mode = c->update[i].policy_mode_was;
+		} else {
 			log_warning_errno(r, "VM #%llu: rule '%s' could not be set back, ignoring: %m",
 					  (unsigned long long)c->vm->info.id, rule->rule.name);
+		}
 	}
-	unstage_updates(c);
 }
 
 /* What has its place taken, or is wanted no more; a rule too many is no harm, and tried again. */
-static int drop_rules(struct manager *m, struct change *c, sd_bus_error *reterr)
+int change_drop(struct manager *m, struct change *c, sd_bus_error *reterr)
 {
 	int r, failed = 0;
 
 	for (size_t i = 0; i < c->n_drop; i++) {
-		r = m->kernel->ops->clear_rule(m->kernel, c->vm->info.id, c->drop[i]);
+		if (c->drop[i].held)
+			continue;
+		r = m->kernel->ops->clear_rule(m->kernel, c->vm->info.id, c->drop[i].id);
 		if (r >= 0 || r == -ENOENT)
-			ruleset_forget(m, c->vm, c->drop[i]);
+			ruleset_forget(m, c->vm, c->drop[i].id);
 		else
 			failed = r;
 	}
@@ -366,7 +389,7 @@ int change_commit(struct manager *m, struct change *c, sd_bus_error *reterr)
 	/* Registers have no engine, and settle none. */
 	c->asked = of_memory && engine_begin(m, c->vm);
 	if (c->n_add)
-		r = apply(m->kernel, c->vm, c->planned, c->n_add, &what);
+		r = apply(m->kernel, c->vm, c->planned, c->add, c->n_add, &what);
 	for (size_t i = 0; r >= 0 && i < c->n_update; i++) {
 		what = "Changing rules";
 		r = update_rule(m, c, &c->update[i]);
@@ -387,5 +410,5 @@ int change_commit(struct manager *m, struct change *c, sd_bus_error *reterr)
 		if (c->update[i].arm)
 			inventory_emit_rule(m, c->vm, MERLON_EVENT_RULE_SET, c->update[i].id,
 					    c->update[i].wanted.name);
-	return drop_rules(m, c, reterr);
+	return 0;
 }

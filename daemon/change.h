@@ -30,10 +30,33 @@ struct change_update {
 	bool done;
 };
 
-/* A rule that gets an id of its own. */
+/**
+ * struct change_add - a rule that gets an id of its own
+ * @rule: what is asked for
+ * @disarmed: it takes the place of one that is, or waits for the boot
+ * @mode: MERLON_MODE_*, what somebody has chosen for the one whose place it takes; NULL: the
+ *	rule's own
+ * @replaces: its namesake of this policy, which is dropped, 0 for none
+ * @heir_of: a rule of the same reach that is dropped, maybe of another policy: what that has
+ *	learned is excepted from this one, too; 0 for none
+ * @learned: exceptions to be set in the kernel beside the rule's own; owned
+ * @n_learned: how many
+ */
 struct change_add {
 	const struct rule *rule;
-	bool disarmed;		/* it takes the place of one that is, or waits for the boot */
+	bool disarmed;
+	const char *mode;
+	uint32_t replaces;
+	uint32_t heir_of;
+	struct rule_span *learned;
+	size_t n_learned;
+};
+
+/* A rule that goes; @replaced: one of its name comes; @held: it has to stay for now. */
+struct change_drop {
+	uint32_t id;
+	bool replaced;
+	bool held;
 };
 
 /**
@@ -47,6 +70,8 @@ struct change_add {
  * @next: what the VM's next id was before
  * @added: of @planned, those that the VM has
  * @asked: the VM's engine was asked for
+ * @staged: merlond's table has it
+ * @failed: it cannot be done, or could not
  */
 struct change {
 	struct vm *vm;
@@ -55,14 +80,36 @@ struct change {
 	size_t n_add;
 	struct change_update *update;
 	size_t n_update;
-	uint32_t *drop;
+	struct change_drop *drop;
 	size_t n_drop;
 	size_t kept;
 	struct vm_rule *planned;
 	uint32_t next;
 	size_t added;
 	bool asked;
+	bool staged;
+	bool failed;
 };
+
+/**
+ * struct change_groups - a VM's rules of policies, those of each policy side by side
+ * @rules: indexes into the VM's rules, by policy, then by id; orphans are not among them
+ * @n: how many
+ *
+ * Valid until the VM's rules change.
+ */
+struct change_groups {
+	size_t *rules;
+	size_t n;
+};
+
+/* 0 or -ENOMEM; @ret is to be let go with change_groups_done(), untouched on failure. */
+int change_groups(const struct vm *vm, struct change_groups *ret);
+void change_groups_done(struct change_groups *g);
+
+/* Those of @policy, and how many; any pointer if that is none. */
+const size_t *change_groups_find(const struct change_groups *g, const struct vm *vm,
+				 const char *policy, size_t *ret_n);
 
 /* Nothing that was kept, the VM included, is owned. */
 void change_done(struct change *c);
@@ -73,6 +120,7 @@ bool change_is_empty(const struct change *c);
 /**
  * change_diff() - from the rules that a VM has of a policy to those it is to have
  * @vm: the VM
+ * @groups: its rules
  * @policy: the policy's name
  * @rules: those it is to have, by their full names; must outlive the change
  * @n: how many; 0: none of them
@@ -81,8 +129,30 @@ bool change_is_empty(const struct change *c);
  *
  * Pure.  Return: 0 or -ENOMEM.
  */
-int change_diff(struct vm *vm, const char *policy, const struct rule *rules, size_t n,
-		const char *mode, struct change *ret);
+int change_diff(struct vm *vm, const struct change_groups *groups, const char *policy,
+		const struct rule *rules, size_t n, const char *mode, struct change *ret);
+
+/**
+ * change_inherit() - what moves under another name, or to another policy
+ * @changes: all those of one VM
+ * @n: how many
+ *
+ * A rule that comes takes from one of the same reach that goes whether it is armed, the mode
+ * that somebody has chosen for it, and what it has learned.  Pure.
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int change_inherit(struct change *changes, size_t n);
+
+/**
+ * change_hold() - keeps what a failed change was to take the place of
+ * @changes: all those of one VM
+ * @n: how many
+ *
+ * Of changes that have not failed, a drop of a rule that overlaps what a failed one was to add
+ * is held: its bytes would be denied by nobody.  Pure.
+ */
+void change_hold(struct change *changes, size_t n);
 
 /* The rule as the VM would have it: its length is known.  Its exceptions stay the caller's. */
 struct rule change_resolve(const struct vm *vm, const struct rule *rule);
@@ -110,16 +180,26 @@ int change_stage(struct change *c);
 void change_unstage(struct change *c);
 
 /**
- * change_commit() - into the kernel, then drops what is gone
+ * change_commit() - what comes and what changes, into the kernel
  * @m: the manager, with a kernel
  * @c: staged
  * @reterr: set on failure
  *
  * On failure it is as it was before change_plan(), as far as the kernel lets us; the names
- * are to be saved again, as they are after rules were dropped.
+ * are to be saved again, as they are after rules were updated or dropped.
  *
  * Return: as change_plan().
  */
 int change_commit(struct manager *m, struct change *c, sd_bus_error *reterr);
+
+/**
+ * change_drop() - drops what is gone, but for what is held
+ * @m: the manager, with a kernel
+ * @c: committed, as are all others of the VM that have not failed
+ * @reterr: set on failure
+ *
+ * Return: as change_plan().
+ */
+int change_drop(struct manager *m, struct change *c, sd_bus_error *reterr);
 
 #endif

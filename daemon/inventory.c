@@ -173,15 +173,27 @@ static int upsert(struct manager *m, const struct kvm_vmi_vm_info *info, uint64_
 		bool changed = false;
 
 		if (reconcile_rules(m, vm, &changed))
-			policies_apply(m, vm);
+			vm->policy_due = true;
 		else
 			vm->policy_failed = true;
 		if (changed)
 			(void)manager_save(m);
 	}
-	admit(m, vm);
 	*ret = vm;
 	return found;
+}
+
+void inventory_settle(struct manager *m)
+{
+	bool due = false;
+
+	for (size_t i = 0; i < m->vms.n; i++)
+		due |= m->vms.vms[i]->policy_due;
+	if (due)
+		policies_apply_new(m);
+	for (size_t i = 0; i < m->vms.n; i++)
+		if (m->vms.vms[i]->known && !m->vms.vms[i]->gone)
+			admit(m, m->vms.vms[i]);
 }
 
 void inventory_reconcile(struct manager *m)
@@ -224,6 +236,7 @@ void inventory_reconcile(struct manager *m)
 	}
 	if (changed)
 		(void)manager_save(m);
+	inventory_settle(m);
 	manager_notify_status(m);
 }
 

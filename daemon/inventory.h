@@ -21,6 +21,12 @@ void inventory_reconcile(struct manager *m);
 /* @size bytes of a record of a ring; @userdata is the manager. */
 void inventory_on_record(const struct merlon_record *record, size_t size, void *userdata);
 
+/*
+ * Gives VMs that are new what policies say of them, and lets run who waits for that: once for
+ * all that came in one turn of the loop.
+ */
+void inventory_settle(struct manager *m);
+
 /* Removes VMs that ended and whose last events are out. */
 void inventory_sweep(struct manager *m);
 

@@ -140,6 +140,23 @@ static int read_exceptions(struct kernel *k, const struct vm *vm, const struct v
 	return add_exception(e, covered << MAP_PAGE_SHIFT, end << MAP_PAGE_SHIFT);
 }
 
+int learn_read(struct kernel *k, const struct vm *vm, const struct vm_rule *rule,
+	       struct rule_span **ret, size_t *ret_n)
+{
+	struct exceptions e = {};
+	int r = read_exceptions(k, vm, rule, &e);
+
+	if (r >= 0 && e.n > RULE_MAX_EXCEPT)
+		r = -E2BIG;
+	if (r < 0) {
+		free(e.spans);
+		return r;
+	}
+	*ret = e.spans;
+	*ret_n = e.n;
+	return 0;
+}
+
 static int policy_text(const struct rule *rule, char **ret)
 {
 	_cleanup_json_ struct json_object *o = json_object_new_object();
@@ -168,8 +185,9 @@ int learn_export(struct manager *m, struct vm *vm, const char *name, char **ret,
 		 sd_bus_error *reterr)
 {
 	const struct vm_rule *rule = ruleset_find(vm, name);
-	struct exceptions e = {};
+	_cleanup_free_ struct rule_span *spans = NULL;
 	struct rule exported;
+	size_t n = 0;
 	int r;
 
 	if (!rule || rule->orphan)
@@ -185,21 +203,15 @@ int learn_export(struct manager *m, struct vm *vm, const char *name, char **ret,
 	}
 	/* Of rules that deny writes the kernel has parts of frames, which have not changed. */
 	if (rule_can_learn(&exported)) {
-		r = read_exceptions(m->kernel, vm, rule, &e);
-		if (r < 0) {
-			free(e.spans);
-			return r == -ENOMEM ? r : bus_fault_errno(reterr, r, "Reading the map");
-		}
-		if (e.n > RULE_MAX_EXCEPT) {
-			free(e.spans);
+		r = learn_read(m->kernel, vm, rule, &spans, &n);
+		if (r == -E2BIG)
 			return bus_fault(reterr, MERLON_E_LIMITS_EXCEEDED,
 					 "Rule '%s' has learned more than %d ranges", name,
 					 RULE_MAX_EXCEPT);
-		}
-		exported.except = e.spans;
-		exported.n_except = e.n;
+		if (r < 0)
+			return r == -ENOMEM ? r : bus_fault_errno(reterr, r, "Reading the map");
+		exported.except = spans;
+		exported.n_except = n;
 	}
-	r = policy_text(&exported, ret);
-	free(e.spans);
-	return r;
+	return policy_text(&exported, ret);
 }

@@ -27,6 +27,19 @@ bool learn_is_on(struct kernel *k, uint64_t cookie);
 void learn_sweep(struct manager *m);
 
 /**
+ * learn_read() - what a rule leaves open within its range, as the kernel has it now
+ * @k: the kernel
+ * @vm: the VM
+ * @rule: one that may learn
+ * @ret: runs of whole frames in order, to be freed with free(); NULL if there are none
+ * @ret_n: how many
+ *
+ * Return: 0; -E2BIG for more than RULE_MAX_EXCEPT; another negative errno.
+ */
+int learn_read(struct kernel *k, const struct vm *vm, const struct vm_rule *rule,
+	       struct rule_span **ret, size_t *ret_n);
+
+/**
  * learn_export() - a rule with what it has learned, as a policy
  * @m: the manager, with a kernel
  * @vm: the VM

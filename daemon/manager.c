@@ -238,6 +238,8 @@ static int on_control(sd_event_source *source, int fd, uint32_t revents, void *u
 	r = m->kernel->ops->drain(m->kernel, KERNEL_RING_CONTROL, DRAIN_MAX);
 	if (r < 0)
 		log_error_errno(r, "The control ring cannot be read: %m");
+	inventory_settle(m);
+	manager_notify_status(m);
 	check_control_lost(m);
 	return 0;
 }

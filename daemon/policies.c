@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* The policies of this host, and which of their rules VMs have. */
-#include "change.h"
+#include "changes.h"
 #include "last-good.h"
 #include "log.h"
 #include "manager.h"
@@ -29,12 +29,16 @@ void policies_done(struct policies *p)
 	*p = (struct policies) {};
 }
 
+static int by_name(const void *name, const void *entry)
+{
+	return strcmp(name, ((const struct policies_entry *)entry)->name);
+}
+
 struct policies_entry *policies_find(const struct policies *p, const char *name)
 {
-	for (size_t i = 0; i < p->n; i++)
-		if (*name && streq(p->entries[i].name, name))
-			return &p->entries[i];
-	return NULL;
+	if (!*name || !p->n)
+		return NULL;
+	return bsearch(name, p->entries, p->n, sizeof(*p->entries), by_name);
 }
 
 bool policies_enforce(const struct policies *p)
@@ -226,56 +230,15 @@ static bool is_for(const struct policy *policy, const struct vm *vm)
 	return match_applies(&policy->match, &subject);
 }
 
-/* Differences of any number of VMs, which are carried out together. */
-struct changes {
-	struct change *changes;
-	char **errors;
-	size_t n;
-	size_t room;
-};
-
-static void changes_done(struct changes *c)
+static int add_change(struct changes *c, struct vm *vm, const struct change_groups *groups,
+		      const char *name, const struct policy *policy)
 {
-	for (size_t i = 0; i < c->n; i++) {
-		change_done(&c->changes[i]);
-		free(c->errors[i]);
-	}
-	free(c->changes);
-	free(c->errors);
-}
-
-static int add_change(struct changes *c, struct vm *vm, const char *name,
-		      const struct policy *policy)
-{
-	struct change change;
+	_cleanup_(change_done) struct change change = {};
 	int r;
 
-	r = change_diff(vm, name, policy ? policy->rules : NULL, policy ? policy->n : 0,
+	r = change_diff(vm, groups, name, policy ? policy->rules : NULL, policy ? policy->n : 0,
 			policy ? policy->mode : MERLON_MODE_ENFORCE, &change);
-	if (r < 0)
-		return r;
-	if (change_is_empty(&change)) {
-		change_done(&change);
-		return 0;
-	}
-	if (c->n == c->room) {
-		size_t room = c->room ? 2 * c->room : 16;
-		struct change *grown = reallocarray(c->changes, room, sizeof(*grown));
-		char **errors;
-
-		if (grown)
-			c->changes = grown;
-		errors = grown ? reallocarray(c->errors, room, sizeof(*errors)) : NULL;
-		if (!errors) {
-			change_done(&change);
-			return -ENOMEM;
-		}
-		c->errors = errors;
-		c->room = room;
-	}
-	c->changes[c->n] = change;
-	c->errors[c->n++] = NULL;
-	return 0;
+	return r < 0 ? r : changes_add(c, &change);
 }
 
 /* Its file is broken, and what it last said is lost: nobody has taken anything back. */
@@ -297,27 +260,22 @@ static bool is_anonymous(const struct vm *vm)
 }
 
 /* Rules of policies that are no more, or not for this VM any more. */
-static int drop_others(struct changes *c, const struct wanted *w, struct vm *vm)
+static int drop_others(struct changes *c, const struct wanted *w, struct vm *vm,
+		       const struct change_groups *groups)
 {
-	const char *last = "";
+	size_t n;
 
-	for (size_t i = 0; i < vm->n_rules; i++) {
-		const struct vm_rule *rule = &vm->rules[i];
-		const struct policy *policy;
-		bool seen = false;
+	for (size_t i = 0; i < groups->n; i += n) {
+		const char *name = vm->rules[groups->rules[i]].policy;
+		const struct policy *policy = find_wanted(w, name);
 		int r;
 
-		if (!rule->policy[0] || rule->orphan || streq(rule->policy, last))
-			continue;
-		last = rule->policy;
-		for (size_t j = 0; j < c->n && !seen; j++)
-			seen = c->changes[j].vm == vm && streq(c->changes[j].policy, last);
-		policy = find_wanted(w, last);
-		if (seen || (policy && is_for(policy, vm)) || is_unknown(w, last))
+		change_groups_find(groups, vm, name, &n);
+		if ((policy && is_for(policy, vm)) || is_unknown(w, name))
 			continue;
 		if (policy && match_needs_identity(&policy->match) && is_anonymous(vm))
 			continue;
-		r = add_change(c, vm, last, NULL);
+		r = add_change(c, vm, groups, name, NULL);
 		if (r < 0)
 			return r;
 	}
@@ -326,179 +284,26 @@ static int drop_others(struct changes *c, const struct wanted *w, struct vm *vm)
 
 static int diff_vm(struct changes *c, const struct wanted *w, struct vm *vm)
 {
-	int r = 0;
+	_cleanup_(change_groups_done) struct change_groups groups = {};
+	size_t first = c->n;
+	int r;
 
 	/* A VM that is dead needs nothing any more. */
 	if (vm->info.flags & KVM_VMI_VM_DEAD || vm->gone)
 		return 0;
+	r = change_groups(vm, &groups);
 	for (size_t i = 0; r >= 0 && i < w->policies->n; i++) {
 		const struct policy *policy = wanted_policy(w, i);
 
 		if (policy && is_for(policy, vm))
-			r = add_change(c, vm, policy->name, policy);
+			r = add_change(c, vm, &groups, policy->name, policy);
 	}
 	if (r >= 0 && w->instead && is_for(w->instead, vm))
-		r = add_change(c, vm, w->instead->name, w->instead);
+		r = add_change(c, vm, &groups, w->instead->name, w->instead);
 	/* Whoever's process could not be asked may be whom a policy means: nothing is dropped. */
 	if (r >= 0 && vm->identified)
-		r = drop_others(c, w, vm);
-	return r;
-}
-
-static int set_failed(struct changes *c, size_t i, const sd_bus_error *error, int r)
-{
-	struct change *change = &c->changes[i];
-
-	change->vm->policy_failed = true;
-	c->errors[i] = strdup(error->message ?: strerror(-r));
-	if (!c->errors[i])
-		return -ENOMEM;
-	if (change->vm->policy_told)
-		log_debug("VM #%llu: policy '%s' cannot be applied still: %s", id_of(change->vm),
-			  change->policy, c->errors[i]);
-	else
-		log_error("VM #%llu: policy '%s' cannot be applied: %s", id_of(change->vm),
-			  change->policy, c->errors[i]);
-	return 0;
-}
-
-/*
- * One that fails leaves its VM's rules of that policy as they were, and others go on.  A
- * plan that is staged counts for the next of the same VM.
- */
-static int stage_changes(struct manager *m, struct changes *c, bool dry_run, bool *ret_staged)
-{
-	for (size_t i = 0; i < c->n; i++) {
-		_cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
-		struct change *change = &c->changes[i];
-		int r;
-
-		r = change_plan(m, change, &error);
-		if (r >= 0 && dry_run) {
-			change_unplan(change);
-			continue;
-		}
-		if (r >= 0)
-			r = change_stage(change);
-		if (r == -ENOMEM)
-			return r;
-		if (r >= 0) {
-			*ret_staged = true;
-			continue;
-		}
-		if (dry_run)
-			c->errors[i] = strdup(error.message ?: strerror(-r));
-		else if (set_failed(c, i, &error, r) < 0)
-			return -ENOMEM;
-	}
-	return 0;
-}
-
-static void commit_changes(struct manager *m, struct changes *c)
-{
-	bool save = false;
-
-	for (size_t i = 0; i < c->n; i++) {
-		_cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
-		struct change *change = &c->changes[i];
-		int r;
-
-		if (c->errors[i])
-			continue;
-		r = change_commit(m, change, &error);
-		save |= r < 0 || change->n_drop;
-		if (r < 0) {
-			(void)set_failed(c, i, &error, r);
-			continue;
-		}
-		log_info("VM #%llu: policy '%s': %zu rules set, %zu changed, %zu dropped, %zu as "
-			 "they were.", id_of(change->vm), change->policy, change->n_add,
-			 change->n_update, change->n_drop, change->kept);
-	}
-	if (save)
-		(void)manager_save(m);
-}
-
-static void unstage_all(struct changes *c)
-{
-	for (size_t i = c->n; i-- > 0;)
-		if (!c->errors[i] && c->changes[i].planned)
-			change_unstage(&c->changes[i]);
-}
-
-static int carry_out(struct manager *m, struct changes *c, bool dry_run)
-{
-	bool staged = false;
-	int r;
-
-	r = stage_changes(m, c, dry_run, &staged);
-	if (r >= 0 && staged)
-		/* Names are on disk before the kernel has the rules. */
-		r = manager_save(m);
-	if (r < 0) {
-		unstage_all(c);
-		for (size_t i = 0; i < c->n; i++)
-			c->changes[i].vm->policy_failed = true;
-		return r;
-	}
-	if (staged)
-		commit_changes(m, c);
-	return 0;
-}
-
-static int add_name(struct json_object *array, const char *name)
-{
-	return json_append(array, json_object_new_string(name));
-}
-
-/* {"vm", "name", "policy", "set", "changed", "dropped": [rule...], "kept", "error"} */
-static int describe_change(const struct change *c, const char *error, struct json_object **ret)
-{
-	_cleanup_json_ struct json_object *o = json_object_new_object();
-	static const char *const keys[] = { "set", "changed", "dropped" };
-	struct json_object *arrays[ARRAY_SIZE(keys)];
-	int r = o ? 0 : -ENOMEM;
-
-	for (size_t i = 0; r >= 0 && i < ARRAY_SIZE(keys); i++) {
-		arrays[i] = json_object_new_array();
-		r = json_add(o, keys[i], arrays[i]);
-	}
-	/* What takes a rule's place is a change of it. */
-	for (size_t i = 0; r >= 0 && i < c->n_add; i++) {
-		const struct rule *rule = c->add[i].rule;
-		bool replaces = false;
-
-		for (size_t j = 0; j < c->n_drop; j++) {
-			const struct vm_rule *old = vm_find_rule(c->vm, c->drop[j]);
-
-			replaces |= old && streq(old->rule.name, rule->name);
-		}
-		r = add_name(arrays[replaces], rule->name);
-	}
-	for (size_t i = 0; r >= 0 && i < c->n_update; i++)
-		r = add_name(arrays[1], c->update[i].wanted.name);
-	for (size_t i = 0; r >= 0 && i < c->n_drop; i++) {
-		const struct vm_rule *old = vm_find_rule(c->vm, c->drop[i]);
-		bool replaced = false;
-
-		for (size_t j = 0; old && j < c->n_add; j++)
-			replaced |= streq(old->rule.name, c->add[j].rule->name);
-		if (old && !replaced)
-			r = add_name(arrays[2], old->rule.name);
-	}
-	if (r >= 0)
-		r = json_add_u64(o, "vm", c->vm->info.id);
-	if (r >= 0)
-		r = json_add_string(o, "name", c->vm->identity.name);
-	if (r >= 0)
-		r = json_add_string(o, "policy", c->policy);
-	if (r >= 0)
-		r = json_add_u64(o, "kept", c->kept);
-	if (r >= 0 && error)
-		r = json_add_string(o, "error", error);
-	if (r >= 0)
-		*ret = TAKE_PTR(o);
-	return r;
+		r = drop_others(c, w, vm, &groups);
+	return r < 0 || c->n == first ? r : change_inherit(&c->changes[first], c->n - first);
 }
 
 static int add_invalid(struct json_object *array, const char *file, const char *error,
@@ -551,36 +356,27 @@ static int report_begin(const struct policies *p, struct report *ret)
 	return 0;
 }
 
-static int report_changes(struct report *report, const struct changes *c)
+/* What the kernel has by now; false if nobody can tell, or there is nothing to do. */
+static bool look_at_rules(struct manager *m, struct vm *vm, bool *changed)
 {
-	struct json_object *o;
-	int r = 0;
+	int r = ruleset_reconcile(m, vm);
 
-	for (size_t i = 0; report && r >= 0 && i < c->n; i++) {
-		r = describe_change(&c->changes[i], c->errors[i], &o);
-		if (r >= 0)
-			r = json_append(report->changes, o);
+	*changed |= r > 0;
+	if (r >= 0)
+		return true;
+	if (r != -ESRCH) {
+		log_error_errno(r, "VM #%llu: rules cannot be read: %m", id_of(vm));
+		vm->policy_failed = true;
 	}
-	return r;
+	return false;
 }
 
-/* The errors of what was tried, which the changes before it do not know yet. */
-static int report_errors(struct report *report, const struct changes *c)
-{
-	for (size_t i = 0; report && i < c->n; i++) {
-		struct json_object *o = json_object_array_get_idx(report->changes, i);
-
-		if (c->errors[i] && json_add_string(o, "error", c->errors[i]) < 0)
-			return -ENOMEM;
-	}
-	return 0;
-}
-
-/* Each VM, or one, gets the difference to @w; @report may be NULL. */
-static int apply(struct manager *m, const struct wanted *w, struct vm *only, bool dry_run,
-		 struct report *report)
+/* The VMs that @filter lets through get the difference to @w; @report may be NULL. */
+static int apply(struct manager *m, const struct wanted *w,
+		 bool (*filter)(const struct vm *vm), bool dry_run, struct report *report)
 {
 	_cleanup_(changes_done) struct changes c = {};
+	bool changed = false;
 	int r = 0;
 
 	if (!m->kernel)
@@ -588,19 +384,28 @@ static int apply(struct manager *m, const struct wanted *w, struct vm *only, boo
 	for (size_t i = 0; r >= 0 && i < m->vms.n; i++) {
 		struct vm *vm = m->vms.vms[i];
 
-		if ((only && vm != only) || !vm->known)
+		if (!vm->known || (filter && !filter(vm)))
+			continue;
+		/* Others were looked at just now. */
+		if (!filter && !look_at_rules(m, vm, &changed))
 			continue;
 		if (!dry_run)
 			vm->policy_failed = false;
 		r = diff_vm(&c, w, vm);
 	}
 	/* As long as the old rules have names. */
+	if (r >= 0 && report)
+		r = changes_to_json(&c, report->changes);
 	if (r >= 0)
-		r = report_changes(report, &c);
-	if (r >= 0)
-		r = carry_out(m, &c, dry_run);
-	if (r >= 0)
-		r = report_errors(report, &c);
+		r = changes_carry_out(m, &c, dry_run);
+	/* Nobody knows how far it came: it is tried again. */
+	for (size_t i = 0; r < 0 && !dry_run && i < m->vms.n; i++)
+		m->vms.vms[i]->policy_failed |= m->vms.vms[i]->known &&
+						(!filter || filter(m->vms.vms[i]));
+	if (r >= 0 && report)
+		r = changes_errors_to_json(&c, report->changes);
+	if (changed)
+		(void)manager_save(m);
 	return r;
 }
 
@@ -707,30 +512,46 @@ int policies_try_without(struct manager *m, const char *name, char **ret_report)
 	return try(m, &wanted, ret_report);
 }
 
-void policies_apply(struct manager *m, struct vm *vm)
+static void apply_some(struct manager *m, bool (*filter)(const struct vm *vm))
 {
 	struct wanted wanted = { .policies = &m->policies };
 	int r;
 
 	if (!m->policies.read)
 		return;
-	r = apply(m, &wanted, vm, false, NULL);
+	r = apply(m, &wanted, filter, false, NULL);
 	if (r < 0)
-		log_error_errno(r, "VM #%llu: policies cannot be applied: %m", id_of(vm));
+		log_error_errno(r, "Policies cannot be applied: %m");
+}
+
+static bool is_new(const struct vm *vm)
+{
+	return vm->policy_due;
+}
+
+void policies_apply_new(struct manager *m)
+{
+	apply_some(m, is_new);
+	for (size_t i = 0; i < m->vms.n; i++)
+		m->vms.vms[i]->policy_due = false;
+}
+
+/* As it is told each half minute, maybe for as long as the VM lives. */
+static bool is_told(const struct vm *vm)
+{
+	return vm->policy_told;
 }
 
 void policies_retry(struct manager *m)
 {
-	for (size_t i = 0; i < m->vms.n; i++) {
-		struct vm *vm = m->vms.vms[i];
+	bool any = false;
 
-		if (!vm->policy_failed)
-			continue;
-		/* Each half minute, maybe for as long as the VM lives. */
-		vm->policy_told = true;
-		policies_apply(m, vm);
-		vm->policy_told = false;
-	}
+	for (size_t i = 0; i < m->vms.n; i++)
+		any |= m->vms.vms[i]->policy_told = m->vms.vms[i]->policy_failed;
+	if (any)
+		apply_some(m, is_told);
+	for (size_t i = 0; i < m->vms.n; i++)
+		m->vms.vms[i]->policy_told = false;
 }
 
 /* Ids of the VMs that the policy is for. */

@@ -81,9 +81,10 @@ int policies_try(struct manager *m, const struct policy *policy, char **ret_repo
 int policies_try_without(struct manager *m, const char *name, char **ret_report);
 
 /*
- * Gives one VM what policies say of it, before it runs if it waits for admission.  Logs.
+ * Gives VMs with &vm->policy_due what policies say of them, all in one go, before they run if
+ * they wait for admission.  Logs.
  */
-void policies_apply(struct manager *m, struct vm *vm);
+void policies_apply_new(struct manager *m);
 
 /* The same for all VMs for which it failed, or whose rules were lost.  Logs. */
 void policies_retry(struct manager *m);

@@ -575,6 +575,24 @@ const char *mode_of(const struct rule *rule)
 	       rule->monitor ? MERLON_MODE_MONITOR : MERLON_MODE_ENFORCE;
 }
 
+void mode_put(struct rule *rule, const char *mode)
+{
+	rule->monitor = streq(mode, MERLON_MODE_MONITOR);
+	rule->learn = streq(mode, MERLON_MODE_LEARN);
+}
+
+bool rule_overlaps(const struct rule *a, const struct rule *b)
+{
+	if (rule_pins(a) != rule_pins(b))
+		return false;
+	if (!rule_pins(a))
+		return a->gpa < b->gpa + b->length && b->gpa < a->gpa + a->length;
+	for (size_t i = 0; i < ARRAY_SIZE(a->pin); i++)
+		if (a->pin[i] & b->pin[i])
+			return true;
+	return false;
+}
+
 bool rule_same_reach(const struct rule *a, const struct rule *b)
 {
 	if (a->gpa != b->gpa || a->length != b->length || a->n_except != b->n_except ||

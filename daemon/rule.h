@@ -149,6 +149,12 @@ bool rule_can_learn(const struct rule *rule);
 /* "enforce", "monitor" or "learn". */
 const char *mode_of(const struct rule *rule) __attribute__((__pure__));
 
+/* The mode of that name, as mode_of() says it. */
+void mode_put(struct rule *rule, const char *mode);
+
+/* Is there a byte, or a bit of a register, that both are about?  Of certain lengths. */
+bool rule_overlaps(const struct rule *a, const struct rule *b);
+
 /* Do they deny, or pin, the same things?  What comes of violations may differ. */
 bool rule_same_reach(const struct rule *a, const struct rule *b);
 

@@ -122,11 +122,19 @@ struct vm_rule *vm_add_rule(struct vm *vm, uint32_t id)
 
 void vm_remove_rule(struct vm *vm, uint32_t id)
 {
+	const struct vm_rule *rule = vm_find_rule(vm, id);
+
+	if (rule)
+		retire(vm, rule);
+	vm_withdraw_rule(vm, id);
+}
+
+void vm_withdraw_rule(struct vm *vm, uint32_t id)
+{
 	size_t i = rule_index(vm, id);
 
 	if (i >= vm->n_rules || vm->rules[i].id != id)
 		return;
-	retire(vm, &vm->rules[i]);
 	free(vm->rules[i].rule.except);
 	memmove(&vm->rules[i], &vm->rules[i + 1], (vm->n_rules - i - 1) * sizeof(*vm->rules));
 	vm->n_rules--;

@@ -92,6 +92,7 @@ struct vm_isolation {
  * @identified: @identity is final
  * @gone: it ended; kept until its last events are out
  * @seen: mark of reconciling
+ * @policy_due: it is new, and has not got yet what policies say of it
  * @policy_failed: a policy that is for it could not be applied
  * @policy_told: that was logged, and need not be again
  */
@@ -119,6 +120,7 @@ struct vm {
 	bool identified;
 	bool gone;
 	bool seen;
+	bool policy_due;
 	bool policy_failed;
 	bool policy_told;
 };
@@ -157,6 +159,8 @@ const char *vm_rule_name(const struct vm *vm, uint32_t id);
  */
 struct vm_rule *vm_add_rule(struct vm *vm, uint32_t id);
 void vm_remove_rule(struct vm *vm, uint32_t id);
+/* The same for one that never was in force: no event on its way is about it. */
+void vm_withdraw_rule(struct vm *vm, uint32_t id);
 
 /* An id for the next rule, not used before; 0 when there is none. */
 uint32_t vm_next_rule_id(struct vm *vm);

@@ -46,8 +46,10 @@ static int teardown(_unused_ void **state)
 static struct change diff(const struct rule *rules, size_t n, const char *mode)
 {
 	struct change c;
+	_cleanup_(change_groups_done) struct change_groups groups = {};
 
-	assert_int_equal(change_diff(vm, "p", rules, n, mode, &c), 0);
+	assert_int_equal(change_groups(vm, &groups), 0);
+	assert_int_equal(change_diff(vm, &groups, "p", rules, n, mode, &c), 0);
 	return c;
 }
 
@@ -74,7 +76,7 @@ static void come_and_go(_unused_ void **state)
 	struct change c = diff(wanted, 2, MERLON_MODE_ENFORCE);
 
 	assert_string_equal(c.add[0].rule->name, "p:c");
-	assert_int_equal(c.drop[0], 1);
+	assert_int_equal(c.drop[0].id, 1);
 	expect(c, 1, 0, 1, 1);
 	/* Of this policy alone. */
 	expect(diff(NULL, 0, MERLON_MODE_ENFORCE), 0, 0, 2, 0);
@@ -88,7 +90,7 @@ static void reach(_unused_ void **state)
 
 	wanted[0].gpa = 0x5000;
 	c = diff(wanted, 2, MERLON_MODE_ENFORCE);
-	assert_int_equal(c.drop[0], 1);
+	assert_int_equal(c.drop[0].id, 1);
 	assert_ptr_equal(c.add[0].rule, &wanted[0]);
 	assert_false(c.add[0].disarmed);
 	expect(c, 1, 0, 1, 1);
@@ -133,6 +135,10 @@ static void modes(_unused_ void **state)
 	c = diff(wanted, 2, MERLON_MODE_ENFORCE);
 	assert_true(c.update[0].wanted.monitor);
 	expect(c, 0, 1, 0, 1);
+	wanted[0].gpa = 0x5000;
+	c = diff(wanted, 2, MERLON_MODE_ENFORCE);
+	assert_string_equal(c.add[0].mode, MERLON_MODE_MONITOR);
+	expect(c, 1, 0, 1, 1);
 	/* A policy that changes its mode changes that of all its rules. */
 	wanted[0] = rule("p:a", 0x1000);
 	wanted[0].monitor = wanted[1].monitor = true;
@@ -179,18 +185,131 @@ static void leftovers(_unused_ void **state)
 	/* One that was to take the other's place: whether it covers that nobody knows. */
 	has(9, "p", rule("p:a", 0x7000));
 	c = diff(wanted, 2, MERLON_MODE_ENFORCE);
-	assert_int_equal(c.drop[0], 1);
-	assert_int_equal(c.drop[1], 9);
+	assert_int_equal(c.drop[0].id, 1);
+	assert_int_equal(c.drop[1].id, 9);
 	assert_ptr_equal(c.add[0].rule, &wanted[0]);
 	expect(c, 1, 0, 2, 1);
 	/* What is to be as it was is kept. */
 	wanted[0] = rule("p:a", 0x1000);
 	c = diff(wanted, 2, MERLON_MODE_ENFORCE);
-	assert_int_equal(c.drop[0], 9);
+	assert_int_equal(c.drop[0].id, 9);
 	expect(c, 0, 0, 1, 2);
 	/* An orphan is nobody's. */
 	vm_find_rule(vm, 2)->orphan = true;
 	expect(diff(wanted, 2, MERLON_MODE_ENFORCE), 1, 0, 1, 1);
+}
+
+/* From p to q, which has a rule already. */
+static void two(struct change c[static 2], const struct rule *p, size_t n_p,
+		const struct rule *q, size_t n_q)
+{
+	_cleanup_(change_groups_done) struct change_groups groups = {};
+
+	assert_int_equal(change_groups(vm, &groups), 0);
+	assert_int_equal(change_diff(vm, &groups, "p", p, n_p, MERLON_MODE_ENFORCE, &c[0]), 0);
+	assert_int_equal(change_diff(vm, &groups, "q", q, n_q, MERLON_MODE_ENFORCE, &c[1]), 0);
+}
+
+static void moves(_unused_ void **state)
+{
+	struct rule p[] = { rule("p:b", 0x2000) };
+	struct rule q[] = { rule("q:a", 0x4000), rule("q:x", 0x1000), rule("q:y", 0x8000) };
+	struct change c[2];
+
+	q[1].boot = q[2].boot = true;
+	vm->rules[0].rule.boot = true;
+	vm->rules[0].rule.monitor = true;
+	two(c, p, 1, q, 3);
+	assert_true(c[1].add[0].disarmed);
+	assert_int_equal(change_inherit(c, 2), 0);
+	assert_int_equal(c[1].n_add, 2);
+	assert_false(c[1].add[0].disarmed);
+	assert_int_equal(c[1].add[0].heir_of, 1);
+	assert_string_equal(c[1].add[0].mode, MERLON_MODE_MONITOR);
+	/* What is new in both waits. */
+	assert_true(c[1].add[1].disarmed);
+	assert_int_equal(c[1].add[1].heir_of, 0);
+	assert_null(c[1].add[1].mode);
+	change_done(&c[0]);
+	change_done(&c[1]);
+
+	/* One that waits goes on waiting, unless it need not any longer. */
+	vm->rules[0].info.rule.flags = KVM_VMI_RULE_DISARMED;
+	two(c, p, 1, q, 3);
+	assert_int_equal(change_inherit(c, 2), 0);
+	assert_true(c[1].add[0].disarmed);
+	change_done(&c[0]);
+	change_done(&c[1]);
+	q[1].boot = false;
+	two(c, p, 1, q, 3);
+	assert_int_equal(change_inherit(c, 2), 0);
+	assert_false(c[1].add[0].disarmed);
+	change_done(&c[0]);
+	change_done(&c[1]);
+	/* After a reset it waits as the old one does. */
+	vm->rules[0].rule.boot = false;
+	two(c, p, 1, q, 3);
+	assert_int_equal(change_inherit(c, 2), 0);
+	assert_true(c[1].add[0].disarmed);
+	change_done(&c[0]);
+	change_done(&c[1]);
+}
+
+static void holds(_unused_ void **state)
+{
+	struct rule q[] = { rule("q:a", 0x4000), rule("q:x", 0x1800) };
+	struct change c[2];
+
+	two(c, NULL, 0, q, 2);
+	change_hold(c, 2);
+	assert_false(c[0].drop[0].held);
+	c[1].failed = true;
+	change_hold(c, 2);
+	assert_true(c[0].drop[0].held);
+	assert_true(c[0].drop[1].held);
+	change_done(&c[1]);
+	q[1] = rule("q:x", 0x1000);
+	change_done(&c[0]);
+	two(c, NULL, 0, q, 2);
+	c[1].failed = true;
+	change_hold(c, 2);
+	assert_true(c[0].drop[0].held);
+	assert_false(c[0].drop[1].held);
+	/* What failed keeps all of its own. */
+	c[0].failed = true;
+	change_hold(c, 2);
+	change_done(&c[0]);
+	change_done(&c[1]);
+}
+
+static void overlaps(_unused_ void **state)
+{
+	struct rule a = rule("a", 0x1000), b = rule("b", 0x2000), pin = { .pin = { 1 } };
+
+	assert_false(rule_overlaps(&a, &b));
+	b.gpa = 0x1f80;
+	assert_true(rule_overlaps(&a, &b) && rule_overlaps(&b, &a));
+	assert_false(rule_overlaps(&a, &pin));
+	assert_true(rule_overlaps(&pin, &pin));
+	b = (struct rule) { .pin = { 2 } };
+	assert_false(rule_overlaps(&pin, &b));
+}
+
+/* Any order of the VM's rules gives the same. */
+static void orders(_unused_ void **state)
+{
+	struct rule wanted[50];
+
+	for (uint32_t i = 0; i < 50; i++) {
+		char name[8];
+
+		snprintf(name, sizeof(name), "p:%u", i * 37 % 50);
+		wanted[i] = rule(name, 0x100000 + 0x1000 * (i * 37 % 50));
+		snprintf(name, sizeof(name), "p:%u", i);
+		has(10 + i, "p", rule(name, 0x100000 + 0x1000 * i));
+	}
+	expect(diff(wanted, 50, MERLON_MODE_ENFORCE), 0, 0, 2, 50);
+	expect(diff(wanted, 49, MERLON_MODE_ENFORCE), 0, 0, 3, 49);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -199,7 +318,7 @@ int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		TEST(nothing), TEST(come_and_go), TEST(reach), TEST(answers), TEST(modes),
-		TEST(arming), TEST(leftovers),
+		TEST(arming), TEST(leftovers), TEST(moves), TEST(holds), TEST(overlaps), TEST(orders),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);
