@@ -59,10 +59,21 @@ int last_good_read(const char *state_dir, const char *name, char **ret, size_t *
 	return dirfd < 0 ? dirfd : read_at(dirfd, name, ret, ret_len);
 }
 
-void last_good_sweep(const char *state_dir, bool (*wanted)(const char *name, void *userdata),
-		     void *userdata)
+int last_good_remove(const char *state_dir, const char *name)
 {
-	int dirfd = open_dir(state_dir, false);
+	_cleanup_close_ int dirfd = open_dir(state_dir, false);
+	char base[NAME_MAX + 1];
+
+	if (dirfd < 0)
+		return dirfd == -ENOENT ? 0 : dirfd;
+	snprintf(base, sizeof(base), "%s.json", name);
+	return unlinkat(dirfd, base, 0) < 0 && errno != ENOENT ? -errno : 0;
+}
+
+int last_good_each(const char *state_dir, int (*found)(const char *name, void *userdata),
+		   void *userdata)
+{
+	int dirfd = open_dir(state_dir, false), r = 0;
 	DIR *dir = dirfd < 0 ? NULL : fdopendir(dirfd);
 	char name[MERLON_NAME_MAX + 1];
 	struct dirent *entry;
@@ -70,10 +81,34 @@ void last_good_sweep(const char *state_dir, bool (*wanted)(const char *name, voi
 	if (!dir) {
 		if (dirfd >= 0)
 			close(dirfd);
-		return;
+		return 0;
 	}
-	while ((entry = readdir(dir)))
-		if (policy_name_of_file(entry->d_name, name) >= 0 && !wanted(name, userdata))
-			(void)unlinkat(dirfd, entry->d_name, 0);
+	while (r >= 0 && (entry = readdir(dir)))
+		if (policy_name_of_file(entry->d_name, name) >= 0)
+			r = found(name, userdata);
 	closedir(dir);
+	return r;
+}
+
+struct sweep {
+	const char *state_dir;
+	bool (*wanted)(const char *name, void *userdata);
+	void *userdata;
+};
+
+static int sweep_one(const char *name, void *userdata)
+{
+	const struct sweep *s = userdata;
+
+	if (!s->wanted(name, s->userdata))
+		(void)last_good_remove(s->state_dir, name);
+	return 0;
+}
+
+void last_good_sweep(const char *state_dir, bool (*wanted)(const char *name, void *userdata),
+		     void *userdata)
+{
+	struct sweep s = { state_dir, wanted, userdata };
+
+	(void)last_good_each(state_dir, sweep_one, &s);
 }

@@ -15,6 +15,13 @@ int last_good_save(const char *state_dir, const char *name, const char *text, si
 /* Reads it back, terminated, to be freed with free(); -ENOENT or another negative errno. */
 int last_good_read(const char *state_dir, const char *name, char **ret, size_t *ret_len);
 
+/* Removes it; 0 too if it is not there, or a negative errno. */
+int last_good_remove(const char *state_dir, const char *name);
+
+/* Calls @found for each there is, as long as that returns 0 or more; what it returned last. */
+int last_good_each(const char *state_dir, int (*found)(const char *name, void *userdata),
+		   void *userdata);
+
 /* Removes those that nobody wants any more. */
 void last_good_sweep(const char *state_dir, bool (*wanted)(const char *name, void *userdata),
 		     void *userdata);

@@ -109,6 +109,89 @@ static int read_entry(const struct manager *m, const struct policy_file *file,
 	return 0;
 }
 
+static bool any_is_wrong(const struct policies *p)
+{
+	for (size_t i = 0; i < p->n; i++)
+		if (p->entries[i].error)
+			return true;
+	return false;
+}
+
+/* An entry for what was right last, of a policy that has no file, or none that can be read. */
+static int add_last_good(const struct manager *m, struct policies *p, const char *name,
+			 const char *path, const char *problem)
+{
+	const struct policies_entry *old = policies_find(&m->policies, name);
+	struct policies_entry e = {}, *grown;
+
+	e.policy = fall_back(m, old ? old->policy : NULL, name);
+	if (!e.policy)
+		return 0;
+	strcpy(e.name, name);
+	e.dir = old ? old->dir : POLICY_DIR_ETC;
+	if (asprintf(&e.path, "%s", path) < 0)
+		e.path = NULL;
+	if (asprintf(&e.error, "%s: %s", path, problem) < 0)
+		e.error = NULL;
+	grown = e.path && e.error ? reallocarray(p->entries, p->n + 1, sizeof(*grown)) : NULL;
+	if (!grown) {
+		entry_done(&e);
+		return -ENOMEM;
+	}
+	p->entries = grown;
+	p->entries[p->n++] = e;
+	return 0;
+}
+
+struct keep {
+	const struct manager *m;
+	struct policies *p;
+	size_t n;		/* entries that are in order, to be searched */
+	const char *problem;
+};
+
+static int keep_copy(const char *name, void *userdata)
+{
+	const struct keep *k = userdata;
+	const struct policies files = { .entries = k->p->entries, .n = k->n };
+	_cleanup_free_ char *path = NULL;
+
+	if (policies_find(&files, name))
+		return 0;
+	if (asprintf(&path, "%s/last-good/%s.json", k->m->options.state_dir, name) < 0) {
+		path = NULL;
+		return -ENOMEM;
+	}
+	return add_last_good(k->m, k->p, name, path, k->problem);
+}
+
+static int compare_entries(const void *a, const void *b)
+{
+	const struct policies_entry *x = a, *y = b;
+
+	return strcmp(x->name, y->name) ?: strcmp(x->path, y->path);
+}
+
+/* Those that were in force, or when merlond starts those that were when it ended. */
+static int keep_others(const struct manager *m, struct policies *p, const char *problem)
+{
+	struct keep k = { .m = m, .p = p, .n = p->n, .problem = problem };
+	int r = 0;
+
+	if (!m->policies.read)
+		r = last_good_each(m->options.state_dir, keep_copy, &k);
+	for (size_t i = 0; r >= 0 && m->policies.read && i < m->policies.n; i++) {
+		const struct policies_entry *old = &m->policies.entries[i];
+		const struct policies files = { .entries = p->entries, .n = k.n };
+
+		if (old->policy && !policies_find(&files, old->name))
+			r = add_last_good(m, p, old->name, old->path, problem);
+	}
+	if (p->n)
+		qsort(p->entries, p->n, sizeof(*p->entries), compare_entries);
+	return r;
+}
+
 /* What the directories say; what was in force is used where a file is broken. */
 static int read_all(const struct manager *m, struct policies *ret)
 {
@@ -136,6 +219,12 @@ static int read_all(const struct manager *m, struct policies *ret)
 			entry_done(&p.entries[p.n]);
 			return r;
 		}
+	}
+	/* Half of a change: the file that is gone may be in the one that is not whole yet. */
+	if (any_is_wrong(&p)) {
+		r = keep_others(m, &p, "is gone; its rules stay until all other policies are right");
+		if (r < 0)
+			return r;
 	}
 	*ret = p;
 	p = (struct policies) {};
@@ -181,7 +270,8 @@ static void keep_last_good(const struct manager *m)
 			log_warning_errno(r, "Policy '%s' is not kept in %s, ignoring: %m", e->name,
 					  m->options.state_dir);
 	}
-	last_good_sweep(m->options.state_dir, is_wanted, (void *)p);
+	if (!any_is_wrong(p))
+		last_good_sweep(m->options.state_dir, is_wanted, (void *)p);
 }
 
 /*
@@ -300,8 +390,11 @@ static int diff_vm(struct changes *c, const struct wanted *w, struct vm *vm)
 	}
 	if (r >= 0 && w->instead && is_for(w->instead, vm))
 		r = add_change(c, vm, &groups, w->instead->name, w->instead);
-	/* Whoever's process could not be asked may be whom a policy means: nothing is dropped. */
-	if (r >= 0 && vm->identified)
+	/*
+	 * Whoever's process could not be asked may be whom a policy means: nothing is dropped; nor
+	 * where nobody knows which policies there are.
+	 */
+	if (r >= 0 && vm->identified && !w->policies->dir_error)
 		r = drop_others(c, w, vm, &groups);
 	return r < 0 || c->n == first ? r : change_inherit(&c->changes[first], c->n - first);
 }
@@ -450,11 +543,46 @@ void policies_look(struct manager *m)
 		(void)policies_reload(m, false, NULL);
 }
 
+/* Nothing can be read when merlond starts: what was right last protects new VMs, too. */
+static int start_without(struct manager *m, const char *dir_error)
+{
+	_cleanup_(policies_done) struct policies p = { .read = true };
+	int r;
+
+	r = keep_others(m, &p, dir_error);
+	if (r < 0)
+		return r;
+	policies_done(&m->policies);
+	m->policies = p;
+	p = (struct policies) {};
+	return 0;
+}
+
+void policies_forget(struct manager *m, const char *name)
+{
+	struct policies_entry *e = policies_find(&m->policies, name);
+	int r;
+
+	for (int i = 0; i < POLICY_NR_DIRS; i++)
+		if (policy_file_exists(m->options.policy_dirs[i], name))
+			return;
+	r = last_good_remove(m->options.state_dir, name);
+	if (r < 0)
+		log_warning_errno(r, "The copy of policy '%s' in %s cannot be removed, ignoring: %m",
+				  name, m->options.state_dir);
+	if (!e)
+		return;
+	entry_done(e);
+	m->policies.n--;
+	memmove(e, e + 1, (size_t)(m->policies.entries + m->policies.n - e) * sizeof(*e));
+}
+
 int policies_reload(struct manager *m, bool dry_run, char **ret_report)
 {
 	_cleanup_(policies_done) struct policies now = {};
 	struct wanted wanted = { .policies = &now };
 	struct report report;
+	bool keep = false;
 	int r;
 
 	r = read_all(m, &now);
@@ -465,8 +593,12 @@ int policies_reload(struct manager *m, bool dry_run, char **ret_report)
 		if (!m->policies.dir_error || !streq(m->policies.dir_error, now.dir_error))
 			log_error("Policies stay as they are: %s", now.dir_error);
 		if (!dry_run) {
+			if (!m->policies.read)
+				r = start_without(m, now.dir_error);
 			free(m->policies.dir_error);
 			m->policies.dir_error = TAKE_PTR(now.dir_error);
+			if (r == -ENOMEM)
+				return log_oom();
 		}
 		wanted.policies = &m->policies;
 	} else if (!dry_run) {
@@ -476,22 +608,32 @@ int policies_reload(struct manager *m, bool dry_run, char **ret_report)
 		m->policies = now;
 		now = old;
 		wanted.policies = &m->policies;
-		keep_last_good(m);
+		keep = true;
 	}
 	r = report_begin(wanted.policies, &report);
 	if (r < 0)
 		return log_oom();
 	if (wanted.policies->read)
 		r = apply(m, &wanted, NULL, dry_run, &report);
+	/* A disk that is slow delays no protection. */
+	if (keep)
+		keep_last_good(m);
 	manager_notify_status(m);
 	return finish(&report, r, ret_report);
 }
 
-static int try(struct manager *m, const struct wanted *w, char **ret_report)
+/* As it would be if the directories were read now. */
+static int try(struct manager *m, struct wanted *w, char **ret_report)
 {
+	_cleanup_(policies_done) struct policies now = {};
 	struct report report;
-	int r = report_begin(w->policies, &report);
+	int r;
 
+	r = read_all(m, &now);
+	if (r == -ENOMEM)
+		return r;
+	w->policies = r < 0 ? &m->policies : &now;
+	r = report_begin(w->policies, &report);
 	if (r < 0)
 		return r;
 	r = apply(m, w, NULL, true, &report);
@@ -500,15 +642,33 @@ static int try(struct manager *m, const struct wanted *w, char **ret_report)
 
 int policies_try(struct manager *m, const struct policy *policy, char **ret_report)
 {
-	struct wanted wanted = { .policies = &m->policies, .instead = policy };
+	struct wanted wanted = { .instead = policy };
 
 	return try(m, &wanted, ret_report);
 }
 
-int policies_try_without(struct manager *m, const char *name, char **ret_report)
+int policies_try_without(struct manager *m, const char *name, enum policy_dir below,
+			 char **ret_report)
 {
-	struct wanted wanted = { .policies = &m->policies, .without = name };
+	_cleanup_(policy_file_done) struct policy_file file = {};
+	_cleanup_(policy_freep) struct policy *next = NULL;
+	struct wanted wanted = { .without = name };
+	_cleanup_free_ char *error = NULL;
+	int r = -ENOENT;
 
+	for (int i = below; i < POLICY_NR_DIRS && r == -ENOENT; i++)
+		r = policy_file_read(m->options.policy_dirs[i], i, name, &file);
+	if (r == -ENOMEM)
+		return r;
+	/* What is below would count; if it is broken all stays as it is. */
+	if (r >= 0 && !file.masked) {
+		wanted.without = NULL;
+		if (!file.error)
+			r = parse(file.text, file.len, file.path, name, &next, &error);
+		if (r == -ENOMEM)
+			return r;
+		wanted.instead = next;
+	}
 	return try(m, &wanted, ret_report);
 }
 

@@ -77,8 +77,23 @@ void policies_look(struct manager *m);
  */
 int policies_try(struct manager *m, const struct policy *policy, char **ret_report);
 
-/* The same if there were none of this name. */
-int policies_try_without(struct manager *m, const char *name, char **ret_report);
+/**
+ * policies_try_without() - the same if there were none of this name
+ * @m: the manager
+ * @name: the policy's
+ * @below: but in this directory, or those that count after it; POLICY_NR_DIRS: in none
+ * @ret_report: as above
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int policies_try_without(struct manager *m, const char *name, enum policy_dir below,
+			 char **ret_report);
+
+/*
+ * Somebody has unloaded it: if there is no file of that name any more, nothing is kept of it when
+ * the directories are read next, whatever is wrong with others.
+ */
+void policies_forget(struct manager *m, const char *name);
 
 /*
  * Gives VMs with &vm->policy_due what policies say of them, all in one go, before they run if

@@ -130,26 +130,46 @@ int policy_bus_load(sd_bus_message *call, void *userdata, sd_bus_error *reterr)
 	return reload_and_reply(m, call, false, reterr);
 }
 
-/* From /run; for good also from /etc, where a mask hides what a package brings. */
-static int unload(struct manager *m, const char *name, bool persist, sd_bus_error *reterr)
+/* For good: not in /etc any more, where a mask hides what a package brings. */
+static int unload_etc(struct manager *m, const char *name, bool *ret_aside)
 {
 	const char *const *dirs = m->options.policy_dirs;
 	int r;
 
-	r = policy_file_remove(dirs[POLICY_DIR_RUN], name);
-	if (r >= 0 || r == -ENOENT)
-		r = 0;
-	if (r >= 0 && persist) {
-		r = policy_file_set_aside(dirs[POLICY_DIR_ETC], name);
-		if (r == -ENOENT)
-			r = 0;
-	}
-	if (r >= 0 && persist && policy_file_exists(dirs[POLICY_DIR_LIB], name))
-		r = policy_file_mask(dirs[POLICY_DIR_ETC], name);
+	r = policy_file_set_aside(dirs[POLICY_DIR_ETC], name);
+	if (r < 0 && r != -ENOENT)
+		return r;
+	*ret_aside = r >= 0;
+	if (!policy_file_exists(dirs[POLICY_DIR_LIB], name))
+		return 0;
+	r = policy_file_mask(dirs[POLICY_DIR_ETC], name);
+	if (r < 0 && *ret_aside)
+		(void)policy_file_restore(dirs[POLICY_DIR_ETC], name);
+	return r;
+}
+
+/* From /run, and maybe from /etc; all of it or nothing. */
+static int unload(struct manager *m, const char *name, bool persist, sd_bus_error *reterr)
+{
+	const char *const *dirs = m->options.policy_dirs;
+	bool aside = false;
+	int r;
+
+	r = persist ? unload_etc(m, name, &aside) : 0;
 	if (r < 0)
 		return sd_bus_error_setf(reterr, SD_BUS_ERROR_FAILED, "Policy '%s' cannot be "
-					 "unloaded: %s", name, strerror(-r));
-	return 0;
+					 "unloaded from %s: %s", name, dirs[POLICY_DIR_ETC],
+					 strerror(-r));
+	r = policy_file_remove(dirs[POLICY_DIR_RUN], name);
+	if (r >= 0 || r == -ENOENT)
+		return 0;
+	if (persist) {
+		(void)policy_file_remove(dirs[POLICY_DIR_ETC], name);
+		if (aside)
+			(void)policy_file_restore(dirs[POLICY_DIR_ETC], name);
+	}
+	return sd_bus_error_setf(reterr, SD_BUS_ERROR_FAILED, "Policy '%s' cannot be unloaded "
+				 "from %s: %s", name, dirs[POLICY_DIR_RUN], strerror(-r));
 }
 
 /* What is left counts instead, so a file that goes must be the one that does. */
@@ -193,12 +213,14 @@ int policy_bus_unload(sd_bus_message *call, void *userdata, sd_bus_error *reterr
 	if (r < 0)
 		return r;
 	if (dry_run) {
-		r = policies_try_without(m, name, &report);
+		r = policies_try_without(m, name, persist ? POLICY_NR_DIRS : POLICY_DIR_LIB,
+					 &report);
 		return r < 0 ? r : bus_reply_report(call, report, "match fewer VMs", reterr);
 	}
 	r = unload(m, name, persist, reterr);
 	if (r < 0)
 		return r;
 	log_info("Policy '%s' unloaded%s.", name, persist ? " for good" : "");
+	policies_forget(m, name);
 	return reload_and_reply(m, call, false, reterr);
 }

@@ -12,17 +12,18 @@
 
 #define SUFFIX ".json"
 
-static void file_done(struct policy_file *file)
+void policy_file_done(struct policy_file *file)
 {
 	free(file->path);
 	free(file->error);
 	free(file->text);
+	*file = (struct policy_file) {};
 }
 
 void policy_files_done(struct policy_files *files)
 {
 	for (size_t i = 0; i < files->n; i++)
-		file_done(&files->files[i]);
+		policy_file_done(&files->files[i]);
 	free(files->files);
 	*files = (struct policy_files) {};
 }
@@ -37,8 +38,11 @@ static bool has_name(const struct policy_files *files, const char *name)
 
 static int set_error(struct policy_file *file, const char *problem, int error)
 {
+	if (error == -E2BIG)
+		return asprintf(&file->error, "%s: %s: expected at most %u bytes", file->path,
+				problem, MERLON_TEXT_MAX) < 0 ? -ENOMEM : 0;
 	/* Of what is not allowed the errno says nothing. */
-	if (error == -EPERM || error == -ELOOP || error == -E2BIG || !error)
+	if (error == -EPERM || error == -ELOOP || !error)
 		return asprintf(&file->error, "%s: %s", file->path, problem) < 0 ? -ENOMEM : 0;
 	return asprintf(&file->error, "%s: %s: %s", file->path, problem, strerror(-error)) < 0 ?
 		       -ENOMEM : 0;
@@ -68,6 +72,29 @@ static int read_one(int dirfd, const char *dir, const char *base, struct policy_
 	return r < 0 ? set_error(file, problem, r) : 0;
 }
 
+int policy_file_read(const char *dir, enum policy_dir which, const char *name,
+		     struct policy_file *ret)
+{
+	struct policy_file file = { .dir = which };
+	_cleanup_close_ int dirfd = -EBADF;
+	char base[NAME_MAX + 1];
+	const char *problem;
+	int r;
+
+	dirfd = file_open_dir(dir, &problem);
+	if (dirfd < 0)
+		return dirfd;
+	snprintf(file.name, sizeof(file.name), "%s", name);
+	snprintf(base, sizeof(base), "%s" SUFFIX, name);
+	r = read_one(dirfd, dir, base, &file);
+	if (r < 0) {
+		policy_file_done(&file);
+		return r;
+	}
+	*ret = file;
+	return 0;
+}
+
 static int add_file(struct policy_files *files, int dirfd, const char *dir, enum policy_dir which,
 		    const char *base)
 {
@@ -91,7 +118,7 @@ static int add_file(struct policy_files *files, int dirfd, const char *dir, enum
 		}
 		r = -ENOMEM;
 	}
-	file_done(&file);
+	policy_file_done(&file);
 	return r == -ENOENT ? 0 : r;
 }
 
@@ -207,6 +234,18 @@ int policy_file_set_aside(const char *dir, const char *name)
 	if (file_is_mask(dirfd, base))
 		return unlinkat(dirfd, base, 0) < 0 ? -errno : 0;
 	return renameat(dirfd, base, dirfd, aside) < 0 ? -errno : 0;
+}
+
+int policy_file_restore(const char *dir, const char *name)
+{
+	_cleanup_close_ int dirfd = open_dir(dir);
+	char base[NAME_MAX + 1], aside[NAME_MAX + 16];
+
+	if (dirfd < 0)
+		return dirfd;
+	base_of(name, base);
+	snprintf(aside, sizeof(aside), "%s.unloaded", base);
+	return renameat(dirfd, aside, dirfd, base) < 0 ? -errno : 0;
 }
 
 int policy_file_remove(const char *dir, const char *name)

@@ -64,6 +64,19 @@ int policy_files_read(const char *const dirs[static POLICY_NR_DIRS], struct poli
 		      const char **reterr_dir, const char **reterr_problem);
 void policy_files_done(struct policy_files *files);
 
+/**
+ * policy_file_read() - NAME.json of one directory
+ * @dir: the directory
+ * @which: it is
+ * @name: of a policy
+ * @ret: to be let go with policy_file_done(), untouched on failure; may have an error
+ *
+ * Return: 0; -ENOENT; -ENOMEM; another negative errno if the directory cannot be read.
+ */
+int policy_file_read(const char *dir, enum policy_dir which, const char *name,
+		     struct policy_file *ret);
+void policy_file_done(struct policy_file *file);
+
 /* Writes NAME.json into a directory, which is made if need be; 0 or a negative errno. */
 int policy_file_write(const char *dir, const char *name, const char *text, size_t len);
 
@@ -72,6 +85,9 @@ bool policy_file_exists(const char *dir, const char *name);
 
 /* Renames NAME.json to NAME.json.unloaded, which is no policy; -ENOENT. */
 int policy_file_set_aside(const char *dir, const char *name);
+
+/* Takes that back, if there is a NAME.json.unloaded: 0 or a negative errno. */
+int policy_file_restore(const char *dir, const char *name);
 
 /* Removes NAME.json; -ENOENT. */
 int policy_file_remove(const char *dir, const char *name);

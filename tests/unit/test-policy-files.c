@@ -151,7 +151,7 @@ static void ownership(_unused_ void **state)
 	assert_int_equal(rmdir(path), 0);
 	put(POLICY_DIR_ETC, "a.json", "");
 	assert_int_equal(truncate(path, MERLON_TEXT_MAX + 1), 0);
-	has_error("too large");
+	has_error("too large: expected at most 1048576 bytes");
 	assert_int_equal(truncate(path, MERLON_TEXT_MAX), 0);
 	f = read_files();
 	assert_int_equal(f.files[0].len, MERLON_TEXT_MAX);
