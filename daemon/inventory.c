@@ -2,6 +2,7 @@
 /* Keeps the table of VMs like the kernel's. */
 #include <time.h>
 
+#include "claims.h"
 #include "inventory.h"
 #include "journal-socket.h"
 #include "learn.h"
@@ -100,6 +101,8 @@ static void identify(struct manager *m, struct vm *vm)
 		return;
 	}
 	vm->identified = true;
+	/* Asked for once: whatever the process says later, it is who it was. */
+	m->unsaved = true;
 }
 
 static void admit(struct manager *m, struct vm *vm)
@@ -176,8 +179,10 @@ static int upsert(struct manager *m, const struct kvm_vmi_vm_info *info, uint64_
 			vm->policy_due = true;
 		else
 			vm->policy_failed = true;
-		if (changed)
-			(void)manager_save(m);
+		/* With those that merlond has not set itself. */
+		if (found && vm->policy_due)
+			claims_mend(m, vm);
+		m->unsaved |= changed;
 	}
 	*ret = vm;
 	return found;
@@ -194,6 +199,9 @@ void inventory_settle(struct manager *m)
 	for (size_t i = 0; i < m->vms.n; i++)
 		if (m->vms.vms[i]->known && !m->vms.vms[i]->gone)
 			admit(m, m->vms.vms[i]);
+	/* Unless that was done with the names of rules. */
+	if (m->unsaved)
+		(void)manager_save(m);
 }
 
 void inventory_reconcile(struct manager *m)
@@ -234,8 +242,7 @@ void inventory_reconcile(struct manager *m)
 		if (complete)
 			learn_sweep(m);
 	}
-	if (changed)
-		(void)manager_save(m);
+	m->unsaved |= changed;
 	inventory_settle(m);
 	manager_notify_status(m);
 }

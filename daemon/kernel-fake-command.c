@@ -165,6 +165,17 @@ static int do_pins(const struct fake *f, struct fake_vm *vm, char **args, FILE *
 	return r;
 }
 
+/* As if merlond had died before it set them. */
+static void do_unclaim(struct fake *f, struct fake_vm *vm, char **args)
+{
+	uint64_t rule = number(args[1]);
+
+	for (size_t i = vm->n_ranges; i-- > 0;)
+		if (vm->ranges[i].rule == rule)
+			vm->ranges[i] = vm->ranges[--vm->n_ranges];
+	fake_persist(f);
+}
+
 static int do_unpinned(struct fake *f, struct fake_vm *vm, char **args)
 {
 	uint64_t n = number(option(args, "n", "1"));
@@ -310,6 +321,8 @@ static int do_with_vm(struct fake *f, const char *command, struct fake_vm *vm, c
 		return do_pins(f, vm, args, out);
 	} else if (streq(command, "unpin")) {
 		return do_pins(f, vm, args, NULL);
+	} else if (streq(command, "unclaim")) {
+		do_unclaim(f, vm, args);
 	} else if (streq(command, "unpinned")) {
 		return do_unpinned(f, vm, args);
 	} else if (streq(command, "cpu")) {

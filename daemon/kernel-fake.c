@@ -10,6 +10,7 @@
  *   load ID REGISTER OLD NEW		as a guest would; "ok allowed", "ok denied RULE"
  *   pins ID RULE			"ok CR0 CR4 EFER"
  *   unpin ID RULE
+ *   unclaim ID RULE			the rule stays, and claims nothing
  *   cpu ID VCPU CR0 CR4 EFER [nested]	what that CPU has in its registers
  *   unpinned ID VCPU CR0 CR4 EFER [n=N]	it has had these pinned bits clear for a second
  *   isolation on|off|absent		of the host; off at first

@@ -58,6 +58,7 @@ int manager_save(struct manager *m)
 	if (r < 0)
 		return log_error_errno(r, "%s/" MERLON_STATE_FILE " cannot be written: %m",
 				       m->options.runtime_dir);
+	m->unsaved = false;
 	return 0;
 }
 

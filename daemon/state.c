@@ -121,6 +121,38 @@ static int parse_rule(struct json_object *o, struct vm *vm)
 	return r < 0 ? r : parse_policy(o, rule);
 }
 
+/* Of @size bytes with the zero; printable ASCII, as it was when it was read from /proc. */
+static int parse_text(struct json_object *o, const char *key, char *ret, size_t size)
+{
+	const char *s = json_get_string(o, key, "");
+
+	if (strlen(s) >= size)
+		return -EBADMSG;
+	for (const char *p = s; *p; p++)
+		if (*p < ' ' || *p > '~')
+			return -EBADMSG;
+	strcpy(ret, s);
+	return 0;
+}
+
+/* Who it was when it was seen first, whatever its process says by now. */
+static int parse_identity(struct json_object *o, struct vm *vm)
+{
+	struct identity id = {};
+	struct json_object *said;
+
+	if (!json_object_object_get_ex(o, "identity", &said))
+		return 0;
+	if (!json_object_is_type(said, json_type_object) ||
+	    parse_text(said, "name", id.name, sizeof(id.name)) < 0 ||
+	    parse_text(said, "uuid", id.uuid, sizeof(id.uuid)) < 0 ||
+	    parse_text(said, "unit", id.unit, sizeof(id.unit)) < 0)
+		return -EBADMSG;
+	vm->identity = id;
+	vm->identified = true;
+	return 0;
+}
+
 static int parse_vm(struct json_object *o, struct vm_table *t)
 {
 	struct json_object *rules;
@@ -151,7 +183,7 @@ static int parse_vm(struct json_object *o, struct vm_table *t)
 	if (next > vm->next_rule)
 		vm->next_rule = (uint32_t)next;
 	vm->engine_chosen = json_get_bool(o, "engine-chosen", false);
-	return 0;
+	return parse_identity(o, vm);
 }
 
 /* 0 when the text is of another boot. */
@@ -239,6 +271,21 @@ static int add_rule(struct json_object *array, const struct vm_rule *rule)
 	return json_append(array, TAKE_PTR(o));
 }
 
+static int add_identity(struct json_object *o, const struct identity *id)
+{
+	struct json_object *said = json_object_new_object();
+	int r;
+
+	r = json_add(o, "identity", said);
+	if (r >= 0)
+		r = json_add_string(said, "name", id->name);
+	if (r >= 0)
+		r = json_add_string(said, "uuid", id->uuid);
+	if (r >= 0)
+		r = json_add_string(said, "unit", id->unit);
+	return r;
+}
+
 static int add_vm(struct json_object *array, const struct vm *vm)
 {
 	_cleanup_json_ struct json_object *o = json_object_new_object();
@@ -259,6 +306,8 @@ static int add_vm(struct json_object *array, const struct vm *vm)
 		r = json_add_u64(o, "next-rule", vm->next_rule);
 	if (r >= 0 && vm->engine_chosen)
 		r = json_add_bool(o, "engine-chosen", true);
+	if (r >= 0 && vm->identified)
+		r = add_identity(o, &vm->identity);
 	if (r < 0)
 		return r;
 	return json_append(array, TAKE_PTR(o));
@@ -282,9 +331,9 @@ static int state_text(const struct vm_table *t, char **ret)
 		r = json_add_u64(o, "version", STATE_VERSION);
 	if (r >= 0)
 		r = json_add_string(o, "boot-id", boot);
-	/* Of a VM that never had a rule there is nothing to remember, but for a choice. */
+	/* Of a VM that nobody knows and that never had a rule there is nothing to remember. */
 	for (size_t i = 0; r >= 0 && i < t->n; i++)
-		if (t->vms[i]->next_rule > 1 || t->vms[i]->engine_chosen)
+		if (t->vms[i]->next_rule > 1 || t->vms[i]->engine_chosen || t->vms[i]->identified)
 			r = add_vm(vms, t->vms[i]);
 	if (r < 0)
 		return r;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What the kernel does not keep: the names of rules and what was asked for, in
+ * What the kernel does not keep: who VMs are, the names of rules and what was asked for, in
  * RUNTIME_DIR/state.json, good for one boot of the host.
  */
 #ifndef MERLON_STATE_H
@@ -11,7 +11,7 @@
 /**
  * state_load() - VMs and rules as they were last saved
  * @dir: the runtime directory
- * @ret: VMs with nothing but id and rules; untouched on failure
+ * @ret: VMs with nothing but id, identity and rules; untouched on failure
  *
  * A file of another boot is of no use and ignored.  One that cannot be used is
  * renamed to state.json.bad.

@@ -188,6 +188,31 @@ static void damaged(const char *text)
 	unlink(path);
 }
 
+/* Who a VM was when it was seen first. */
+static void identities(_unused_ void **state)
+{
+	struct vm_table t = { 0 }, back = { 0 };
+	struct vm *vm;
+
+	fill(&t);
+	vm = vm_table_find(&t, 18);
+	vm->identified = true;
+	strcpy(vm->identity.name, "web\\xff \"1\"");
+	strcpy(vm->identity.uuid, "11111111-0000-4000-8000-000000000000");
+	strcpy(vm->identity.unit, "machine-a.scope");
+	assert_int_equal(state_save(dir, &t), 0);
+	assert_int_equal(state_load(dir, &back), 1);
+	vm = vm_table_find(&back, 18);
+	assert_non_null(vm);
+	assert_true(vm->identified);
+	assert_string_equal(vm->identity.name, "web\\xff \"1\"");
+	assert_string_equal(vm->identity.uuid, "11111111-0000-4000-8000-000000000000");
+	assert_string_equal(vm->identity.unit, "machine-a.scope");
+	assert_false(vm_table_find(&back, 17)->identified);
+	vm_table_done(&back);
+	vm_table_done(&t);
+}
+
 static void damage(_unused_ void **state)
 {
 	struct vm_table t = { 0 };
@@ -234,6 +259,10 @@ static void impossible(_unused_ void **state)
 	replaced("\"id\":3", "\"id\":16777216");
 	replaced("\"next-rule\":9", "\"next-rule\":0");
 	replaced("\"next-rule\":9", "\"next-rule\":99999999");
+	replaced("\"next-rule\":9", "\"next-rule\":9,\"identity\":1");
+	replaced("\"next-rule\":9", "\"next-rule\":9,\"identity\":{\"name\":\"\\u001b\"}");
+	replaced("\"next-rule\":9", "\"next-rule\":9,\"identity\":{\"uuid\":"
+		 "\"11111111-0000-4000-8000-0000000000000\"}");
 	replaced("\"idt\"", "\"\"");
 	replaced("0x1e0000", "0x1e0f81");
 	replaced("skip", "hold");
@@ -288,8 +317,8 @@ static int teardown(_unused_ void **state)
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
-		T(round_trip), T(registers), T(policies), T(choices), T(damage), T(impossible), T(other_boot),
-		T(not_a_file),
+		T(round_trip), T(registers), T(policies), T(choices), T(identities), T(damage), T(impossible),
+		T(other_boot), T(not_a_file),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);
