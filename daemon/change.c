@@ -11,6 +11,16 @@
 #include "pinning.h"
 #include "ruleset.h"
 
+static size_t count_rules_of(const struct manager *m, uid_t uid)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < m->vms.n; i++)
+		if (m->vms.vms[i]->info.uid == uid)
+			n += m->vms.vms[i]->n_rules;
+	return n;
+}
+
 static int check_limits(const struct manager *m, const struct change *c, sd_bus_error *reterr)
 {
 	const struct vm *vm = c->vm;
@@ -36,15 +46,19 @@ static int check_limits(const struct manager *m, const struct change *c, sd_bus_
 					 "Rules that cover more than %llu MiB in one call",
 					 RULESET_MAX_BYTES >> 20);
 	}
-	if (vm->n_rules + n > KVM_VMI_MAX_RULES)
+	if (n && vm->n_rules + n > KVM_VMI_MAX_RULES)
 		return bus_fault(reterr, MERLON_E_LIMITS_EXCEEDED,
 				 "VM #%llu would have %zu rules; at most %u",
 				 (unsigned long long)vm->info.id, vm->n_rules + n,
 				 KVM_VMI_MAX_RULES);
-	if (manager_count_rules(m) + n > RULESET_MAX_TOTAL)
+	if (n && manager_count_rules(m) + n > RULESET_MAX_TOTAL)
 		return bus_fault(reterr, MERLON_E_LIMITS_EXCEEDED,
 				 "All VMs together would have more than %u rules",
 				 RULESET_MAX_TOTAL);
+	if (n && !vm->trusted && count_rules_of(m, vm->info.uid) + n > RULESET_MAX_OF_USER)
+		return bus_fault(reterr, MERLON_E_LIMITS_EXCEEDED,
+				 "VMs of uid %u, who is no trusted VMM user, would have more than %u "
+				 "rules", vm->info.uid, RULESET_MAX_OF_USER);
 	return 0;
 }
 
@@ -283,7 +297,8 @@ static int apply(struct kernel *k, const struct vm *vm, const struct vm_rule *ru
 static void take_back(struct kernel *k, struct vm *vm, const struct vm_rule *rules, size_t n,
 		      bool in_kernel)
 {
-	for (size_t i = 0; i < n; i++) {
+	/* The last first: those behind do not move up each time. */
+	for (size_t i = n; i-- > 0;) {
 		int r = in_kernel ? k->ops->clear_rule(k, vm->info.id, rules[i].id) : 0;
 		const struct vm_rule *namesake;
 

@@ -136,6 +136,30 @@ static bool reconcile_rules(struct manager *m, struct vm *vm, bool *changed)
 	return r >= 0 || r == -ESRCH;
 }
 
+/* Whoever is not trusted leaves room for others. */
+static bool has_too_many(const struct manager *m, uid_t uid)
+{
+	size_t n = 0;
+
+	if (settings_trusts(&m->settings, uid))
+		return false;
+	for (size_t i = 0; i < m->vms.n; i++)
+		n += m->vms.vms[i]->known && m->vms.vms[i]->info.uid == uid;
+	return n >= INVENTORY_MAX_OF_USER;
+}
+
+/* Once for as long as that is so. */
+static int refuse(struct manager *m, const struct kvm_vmi_vm_info *info, int error)
+{
+	if (!(m->degraded & 1U << MERLON_DEGRADED_VMS_UNMANAGED))
+		log_error_errno(error, "VM #%llu is not managed, nor are others: uid %u has more than "
+				"%u VMs, or all together more than %u: %m",
+				(unsigned long long)info->id, info->uid, INVENTORY_MAX_OF_USER,
+				MERLON_MAX_VMS);
+	manager_set_degraded(m, MERLON_DEGRADED_VMS_UNMANAGED, true);
+	return error;
+}
+
 /* What the kernel says of a VM, into the table; 1 if it is one to reckon with from now on. */
 static int upsert(struct manager *m, const struct kvm_vmi_vm_info *info, uint64_t time,
 		  struct vm **ret)
@@ -146,13 +170,16 @@ static int upsert(struct manager *m, const struct kvm_vmi_vm_info *info, uint64_
 	int r;
 
 	if (!vm) {
+		if (has_too_many(m, info->uid))
+			return refuse(m, info, -ENOSPC);
 		vm = vm_new(info->id);
 		if (!vm)
 			return log_oom();
 		r = vm_table_add(&m->vms, vm);
 		if (r < 0) {
 			vm_free(vm);
-			return log_error_errno(r, "VM #%llu is not managed: %m",
+			return r == -ENOSPC ? refuse(m, info, r) :
+			       log_error_errno(r, "VM #%llu is not managed: %m",
 					       (unsigned long long)info->id);
 		}
 	}
@@ -207,7 +234,7 @@ void inventory_settle(struct manager *m)
 void inventory_reconcile(struct manager *m)
 {
 	struct kvm_vmi_vm_info info;
-	bool changed = false, complete = true, ended = false;
+	bool changed = false, complete = true, ended = false, all = true;
 	uint64_t after = 0;
 	struct vm *vm;
 	int r;
@@ -223,9 +250,13 @@ void inventory_reconcile(struct manager *m)
 			break;
 		}
 		after = info.id;
-		if (upsert(m, &info, 0, &vm) < 0 || !reconcile_rules(m, vm, &changed))
+		r = upsert(m, &info, 0, &vm);
+		all &= r != -ENOSPC;
+		if (r < 0 || !reconcile_rules(m, vm, &changed))
 			complete = false;
 	}
+	if (r == -ESRCH && all)
+		manager_set_degraded(m, MERLON_DEGRADED_VMS_UNMANAGED, false);
 	if (r != -ESRCH) {
 		log_error_errno(r, "VMs cannot be listed: %m");
 	} else {

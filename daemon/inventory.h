@@ -21,6 +21,9 @@ void inventory_reconcile(struct manager *m);
 /* @size bytes of a record of a ring; @userdata is the manager. */
 void inventory_on_record(const struct merlon_record *record, size_t size, void *userdata);
 
+/* VMs of one user whom the settings do not trust, so that there is room for others. */
+#define INVENTORY_MAX_OF_USER (MERLON_MAX_VMS / 8)
+
 /*
  * Gives VMs that are new what policies say of them, and lets run who waits for that: once for
  * all that came in one turn of the loop.

@@ -466,7 +466,9 @@ static int op_clear_answer(struct kernel *k, uint64_t cookie)
 {
 	int r = fake_clear_answer(&((struct fake *)k)->model, cookie);
 
-	fake_persist((struct fake *)k);
+	/* Most ask in case. */
+	if (r >= 0)
+		fake_persist((struct fake *)k);
 	return r;
 }
 

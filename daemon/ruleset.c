@@ -203,6 +203,17 @@ static int protect_report(const struct vm_rule *rules, size_t n, enum kvm_vmi_en
 	return report_text(dry_run ? "would-apply" : "applied", TAKE_PTR(array), ret);
 }
 
+/* POLICY:RULE is what rules of policies are called, whether there are such or not yet. */
+static int check_names(const struct rule *rules, size_t n, sd_bus_error *reterr)
+{
+	for (size_t i = 0; i < n; i++)
+		if (strchr(rules[i].name, ':'))
+			return bus_fault(reterr, MERLON_E_INVALID_RULE,
+					 "Rule '%s': expected a name without ':', which is in those of "
+					 "policies' rules (POLICY:RULE)", rules[i].name);
+	return 0;
+}
+
 int ruleset_protect(struct manager *m, struct vm *vm, const struct rule *rules, size_t n,
 		    bool dry_run, char **ret_report, sd_bus_error *reterr)
 {
@@ -212,7 +223,9 @@ int ruleset_protect(struct manager *m, struct vm *vm, const struct rule *rules, 
 
 	/* Whether its engine is settled, for one; that it is gone comes out below. */
 	(void)inventory_refresh(m, vm);
-	r = change_add_all(vm, rules, n, &change);
+	r = check_names(rules, n, reterr);
+	if (r >= 0)
+		r = change_add_all(vm, rules, n, &change);
 	if (r >= 0)
 		r = change_plan(m, &change, reterr);
 	if (r < 0)

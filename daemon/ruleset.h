@@ -22,6 +22,8 @@
 #define RULESET_MAX_BYTES	(64ULL << 20)
 /* Of all VMs together. */
 #define RULESET_MAX_TOTAL	100000
+/* Of all VMs together of one user whom the settings do not trust: policies are for his VMs, too. */
+#define RULESET_MAX_OF_USER	(RULESET_MAX_TOTAL / 8)
 
 /* The rule as the kernel is told of it. */
 struct kvm_vmi_rule ruleset_kernel_rule(const struct vm *vm, const struct vm_rule *r);

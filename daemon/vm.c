@@ -109,10 +109,16 @@ struct vm_rule *vm_add_rule(struct vm *vm, uint32_t id)
 	size_t i = rule_index(vm, id);
 	struct vm_rule *rules;
 
-	rules = reallocarray(vm->rules, vm->n_rules + 1, sizeof(*rules));
-	if (!rules)
-		return NULL;
-	vm->rules = rules;
+	rules = vm->rules;
+	if (vm->n_rules == vm->room_rules) {
+		size_t room = vm->room_rules ? 2 * vm->room_rules : 4;
+
+		rules = reallocarray(rules, room, sizeof(*rules));
+		if (!rules)
+			return NULL;
+		vm->rules = rules;
+		vm->room_rules = room;
+	}
 	memmove(&rules[i + 1], &rules[i], (vm->n_rules - i) * sizeof(*rules));
 	vm->n_rules++;
 	memset(&rules[i], 0, sizeof(rules[i]));

@@ -75,7 +75,7 @@ struct vm_isolation {
  * @info: as the kernel last told
  * @identity: what its process says, all "" until it has been read
  * @trusted: the VMM's uid is one whose claims count
- * @rules: sorted by id
+ * @rules: sorted by id; @room_rules: for how many there is memory
  * @retired: the rules dropped last, NULL if none was; @n_retired: dropped ever
  * @unpinned: one for each CPU that has left pinned bits clear; @unpinned_logged: all such
  *	bits that were logged since the last reset
@@ -102,6 +102,7 @@ struct vm {
 	bool trusted;
 	struct vm_rule *rules;
 	size_t n_rules;
+	size_t room_rules;
 	struct vm_retired *retired;
 	size_t n_retired;
 	struct vm_unpinned *unpinned;

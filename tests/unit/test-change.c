@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* change.c: the difference between the rules that a VM has and those it is to have. */
 #include "change.h"
+#include "ruleset.h"
 #include "unit.h"
+
+/* None is opened here. */
+const struct kernel_backend kernel_backend = { .name = "none" };
 
 static struct vm *vm;
 
@@ -312,6 +316,44 @@ static void orders(_unused_ void **state)
 	expect(diff(wanted, 49, MERLON_MODE_ENFORCE), 0, 0, 3, 49);
 }
 
+/* Rules of one user's VMs leave room for those of others. */
+static void quotas(_unused_ void **state)
+{
+	struct rule wanted[] = { rule("a", 0x10000), rule("b", 0x20000) };
+	struct vm other = { .info.id = 2, .info.uid = 1000, .n_rules = RULESET_MAX_OF_USER - 5 };
+	struct vm *vms[] = { vm, &other };
+	struct manager m = {
+		.vms = { vms, 2 }, .caps.features = KVM_VMI_CAP_WRITE, .caps.verdicts = ~0U,
+	};
+	struct {
+		uint32_t uid;
+		bool trusted;
+		size_t n;
+		int expected;
+	} cases[] = {
+		/* This VM has four. */
+		{ 1000, false, 1, 0 }, { 1000, false, 2, -1 }, { 1000, true, 2, 0 }, { 1001, false, 2, 0 },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		_cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
+		struct change c;
+		int r;
+
+		vm->info.uid = cases[i].uid;
+		vm->trusted = cases[i].trusted;
+		assert_int_equal(change_add_all(vm, wanted, cases[i].n, &c), 0);
+		r = change_plan(&m, &c, &error);
+		if (cases[i].expected < 0) {
+			assert_true(r < 0);
+			assert_non_null(strstr(error.message, "uid 1000"));
+		} else {
+			assert_int_equal(r, 0);
+		}
+		change_done(&c);
+	}
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -319,6 +361,7 @@ int main(void)
 	static const struct CMUnitTest tests[] = {
 		TEST(nothing), TEST(come_and_go), TEST(reach), TEST(answers), TEST(modes),
 		TEST(arming), TEST(leftovers), TEST(moves), TEST(holds), TEST(overlaps), TEST(orders),
+		TEST(quotas),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);
