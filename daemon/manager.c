@@ -428,9 +428,13 @@ static int on_tick(sd_event_source *source, uint64_t usec, void *userdata)
 		try_kernel(m);
 	} else {
 		check_control_lost(m);
-		inventory_reconcile(m);
+		/* What nobody could say may be known by now. */
+		if (m->settings_passing)
+			manager_reload(m);
+		else
+			inventory_reconcile(m);
 		/* A directory that is new is read, and what has failed is tried again. */
-		if (policy_watch_refresh(m))
+		if (policy_watch_refresh(m) || policies_passing(&m->policies))
 			policies_look(m);
 		policies_retry(m);
 		manager_set_admission(m);
@@ -528,6 +532,7 @@ static void load_settings(struct manager *m)
 		settings_done(&m->settings);
 		m->settings = settings;
 	}
+	m->settings_passing = r == -EAGAIN;
 	manager_set_degraded(m, MERLON_DEGRADED_SETTINGS_INVALID, r < 0);
 }
 

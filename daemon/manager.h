@@ -49,6 +49,7 @@ struct manager_options {
  * @admission: what new VMs wait for
  * @degraded: bit per enum merlon_degraded, for those without a VM in them
  * @control_lost: lost records of the control ring that were made up for
+ * @settings_passing: they cannot be used for a reason that is not in the file
  * @unsaved: state.json lacks something that may be saved with the next
  * @lost_recently: events were lost since the last tick; @journal_failed: the journal took one
  *	not
@@ -78,6 +79,7 @@ struct manager {
 	unsigned int degraded;
 	enum kvm_vmi_admission admission;
 	uint64_t control_lost;
+	bool settings_passing;
 	bool unsaved;
 	bool lost_recently;
 	bool journal_failed;

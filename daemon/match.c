@@ -2,10 +2,10 @@
 /* Which VMs a policy is for. */
 #include <ctype.h>
 #include <fnmatch.h>
-#include <pwd.h>
 #include <strings.h>
 
 #include "match.h"
+#include "user.h"
 #include "util/parse.h"
 
 #define PID_LIMIT 0x7fffffffU
@@ -138,14 +138,16 @@ bool match_needs_identity(const struct match *match)
 	return match->vm[0] || match->uuid[0] || match->unit[0];
 }
 
-void match_resolve(struct match *match)
+int match_resolve(struct match *match)
 {
-	struct passwd *pw;
+	uid_t uid = UINT32_MAX;
+	int r;
 
 	if (!match->user[0])
-		return;
-	pw = getpwnam(match->user);
-	match->uid = pw ? pw->pw_uid : UINT32_MAX;
+		return 0;
+	r = user_lookup(match->user, &uid);
+	match->uid = uid;
+	return r == -ENOENT ? 0 : r;
 }
 
 /* A VM without a name has none that "*" could mean. */

@@ -66,8 +66,11 @@ bool match_says_something(const struct match *match);
 /* Does it ask for what only the VMM's process says: a name, a uuid, a unit? */
 bool match_needs_identity(const struct match *match);
 
-/* Looks the user up on this host; one that is not there is nobody's VMM. */
-void match_resolve(struct match *match);
+/*
+ * Looks the user up on this host; one that is not there is nobody's VMM.  0, or a negative errno
+ * if nobody could say: then it is nobody's for now.
+ */
+int match_resolve(struct match *match);
 
 /* A name or uuid of somebody who is not trusted counts for @any only. */
 bool match_applies(const struct match *match, const struct match_subject *vm);

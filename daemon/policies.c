@@ -56,11 +56,19 @@ static int parse(const char *text, size_t len, const char *label, const char *na
 {
 	int r = policy_parse(text, len, label, name, ret, reterr);
 
+	if (r < 0)
+		return r != -ENOMEM && !*reterr ? -ENOMEM : r;
+	r = match_resolve(&(*ret)->match);
 	if (r >= 0)
-		match_resolve(&(*ret)->match);
-	else if (r != -ENOMEM && !*reterr)
+		return 0;
+	/* The text is right, and may be used when somebody can say again. */
+	if (r != -ENOMEM && asprintf(reterr, "%s: /match/user: '%s' cannot be looked up: %s", label,
+				     (*ret)->match.user, strerror(-r)) < 0) {
+		*reterr = NULL;
 		r = -ENOMEM;
-	return r;
+	}
+	*ret = policy_free(*ret);
+	return r == -ENOMEM ? r : -EAGAIN;
 }
 
 /* What was right last: what is in force, or was when merlond ended. */
@@ -71,10 +79,13 @@ static struct policy *fall_back(const struct manager *m, const struct policy *ol
 	struct policy *policy = NULL;
 	size_t len;
 
-	if (old)
-		(void)parse(old->text, old->len, old->name, old->name, &policy, &message);
-	else if (last_good_read(m->options.state_dir, name, &text, &len) >= 0)
+	if (old) {
+		/* With the user that it had: nobody has to be asked again. */
+		if (policy_parse(old->text, old->len, old->name, old->name, &policy, &message) >= 0)
+			policy->match.uid = old->match.uid;
+	} else if (last_good_read(m->options.state_dir, name, &text, &len) >= 0) {
 		(void)parse(text, len, name, name, &policy, &message);
+	}
 	return policy;
 }
 
@@ -103,6 +114,7 @@ static int read_entry(const struct manager *m, const struct policy_file *file,
 		return r;
 	if (r < 0) {
 		ret->error = TAKE_PTR(error);
+		ret->passing = r == -EAGAIN && !file->error;
 		if (file->name[0])
 			ret->policy = fall_back(m, old ? old->policy : NULL, file->name);
 	}
@@ -530,6 +542,14 @@ static bool same_policies(const struct policies *a, const struct policies *b)
 			return false;
 	}
 	return true;
+}
+
+bool policies_passing(const struct policies *p)
+{
+	for (size_t i = 0; i < p->n; i++)
+		if (p->entries[i].passing)
+			return true;
+	return false;
 }
 
 void policies_look(struct manager *m)

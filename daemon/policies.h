@@ -25,6 +25,7 @@ struct vm;
  * @dir: where that is
  * @masked: it is a link to /dev/null
  * @error: what is wrong with the file; then @policy is what it last was
+ * @passing: that is not in the file, and may be gone when it is read again
  */
 struct policies_entry {
 	char name[MERLON_NAME_MAX + 1];
@@ -33,6 +34,7 @@ struct policies_entry {
 	enum policy_dir dir;
 	bool masked;
 	char *error;
+	bool passing;
 };
 
 /**
@@ -103,6 +105,9 @@ void policies_apply_new(struct manager *m);
 
 /* The same for all VMs for which it failed, or whose rules were lost.  Logs. */
 void policies_retry(struct manager *m);
+
+/* Is anything wrong that may pass, although no file changes? */
+bool policies_passing(const struct policies *p);
 
 /* Is there a policy that enforces? */
 bool policies_enforce(const struct policies *p);

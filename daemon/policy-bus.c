@@ -60,8 +60,12 @@ static int parse(const char *text, const char *name, struct policy **ret, sd_bus
 	r = policy_parse(text, strlen(text), MERLON_TEXT_LABEL, *name ? name : NULL, ret, &message);
 	if (r < 0)
 		return bus_fault_parse(reterr, r, message);
-	match_resolve(&(*ret)->match);
-	return 0;
+	r = match_resolve(&(*ret)->match);
+	if (r < 0 && r != -ENOMEM)
+		return sd_bus_error_setf(reterr, SD_BUS_ERROR_FAILED,
+					 "User '%s' cannot be looked up: %s", (*ret)->match.user,
+					 strerror(-r));
+	return r;
 }
 
 static int check_name(const char *name, sd_bus_error *reterr)

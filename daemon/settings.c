@@ -2,12 +2,12 @@
 /* /etc/merlon/merlond.json: merlond's own settings. */
 #include <ctype.h>
 #include <fcntl.h>
-#include <pwd.h>
 #include <sys/stat.h>
 
 #include "api/names.h"
 #include "policy-locate.h"
 #include "settings.h"
+#include "user.h"
 #include "util/escape.h"
 #include "util/json.h"
 #include "util/parse.h"
@@ -48,28 +48,45 @@ static int add_uid(struct settings *s, uid_t uid)
 	return 0;
 }
 
-/* A user this host does not have is nobody's VMM. */
+/* A user this host does not have is nobody's VMM.  -EAGAIN: nobody can say for now. */
 static int add_user(struct settings *s, const char *user)
 {
-	struct passwd *pw;
-	uint64_t uid;
+	uint64_t number;
+	uid_t uid;
+	int r;
 
 	if (isdigit((unsigned char)user[0])) {
-		if (parse_u64(user, &uid) < 0 || uid >= (uid_t)-1)
+		if (parse_u64(user, &number) < 0 || number >= (uid_t)-1)
 			return -EINVAL;
-		return add_uid(s, (uid_t)uid);
+		return add_uid(s, (uid_t)number);
 	}
-	pw = getpwnam(user);
-	return pw ? add_uid(s, pw->pw_uid) : 0;
+	r = user_lookup(user, &uid);
+	if (r == -ENOENT)
+		return 0;
+	if (r < 0)
+		return r == -ENOMEM ? r : -EAGAIN;
+	return add_uid(s, uid);
 }
 
-static int trust_default(struct settings *s)
+static int fail_lookup(const char *path, const char *user, char **reterr)
 {
-	int r = 0;
+	if (asprintf(reterr, "%s: trusted-vmm-users: '%s' cannot be looked up now; tried again each "
+		     "half minute", path, user) < 0)
+		*reterr = NULL;
+	return *reterr ? -EAGAIN : -ENOMEM;
+}
 
-	for (size_t i = 0; r >= 0 && i < ARRAY_SIZE(default_trusted); i++)
-		r = add_user(s, default_trusted[i]);
-	return r;
+static int trust_default(const char *path, struct settings *s, char **reterr)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(default_trusted); i++) {
+		int r = add_user(s, default_trusted[i]);
+
+		if (r == -EAGAIN && reterr)
+			return fail_lookup(path, default_trusted[i], reterr);
+		if (r == -ENOMEM)
+			return r;
+	}
+	return 0;
 }
 
 static int read_trusted(const struct file *f, struct json_object *value, struct settings *s,
@@ -94,6 +111,8 @@ static int read_trusted(const struct file *f, struct json_object *value, struct 
 			snprintf(path, sizeof(path), "/trusted-vmm-users/%zu", i);
 			return fail_at(f, path, NULL, reterr, "expected a user's name or uid");
 		}
+		if (r == -EAGAIN)
+			return fail_lookup(f->path, json_object_get_string(user), reterr);
 		if (r < 0)
 			return r;
 	}
@@ -149,7 +168,7 @@ static int read_settings(const struct file *f, struct json_object *o, struct set
 				       "engine, got another key");
 		}
 	}
-	return have_trusted ? 0 : trust_default(s);
+	return have_trusted ? 0 : trust_default(f->path, s, reterr);
 }
 
 /* But for whom to trust. */
@@ -162,7 +181,7 @@ static const struct settings defaults = {
 int settings_default(struct settings *ret)
 {
 	struct settings s = defaults;
-	int r = trust_default(&s);
+	int r = trust_default(NULL, &s, NULL);
 
 	if (r < 0) {
 		settings_done(&s);

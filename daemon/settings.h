@@ -31,7 +31,7 @@ struct settings {
 };
 
 /**
- * settings_default() - as if there were no file
+ * settings_default() - as if there were no file; who cannot be looked up is not trusted
  * @ret: initialised by this call; on failure untouched
  *
  * Return: 0 or -ENOMEM.
@@ -47,7 +47,7 @@ int settings_default(struct settings *ret);
  *
  * Return: 0, also without a file (the defaults: users libvirt-qemu and qemu are
  * trusted if there are such, admission is off, the engine auto); -EINVAL for contents that are
- * wrong, -EPERM for a file that is not root's alone, another negative errno.
+ * wrong, -EAGAIN where users cannot be looked up for now, -EPERM for a file that is not root's alone, another negative errno.
  */
 int settings_load(const char *path, struct settings *ret, char **reterr_message);
 void settings_done(struct settings *s);
