@@ -239,7 +239,7 @@ enum merlon_event_kind {
 	X(ADMISSION_EXPIRED, "admission-expired", "4a99498892b44df4892cc0cc883c897c", \
 	  "a VM ran, or was refused, before merlond admitted it")		\
 	X(JOURNAL_LOST, "journal-lost", "8c91b876c43d48f5b80b278bb8cc3255",	\
-	  "the journal takes no entries; see 'systemctl status systemd-journald'")		\
+	  "the journal takes no entries; see 'systemctl status systemd-journald'")	\
 	X(VMS_UNMANAGED, "vms-unmanaged", "d108e0e623efbd2f0b51c4fa97f6baf5",	\
 	  "a user, or all together, have more VMs than merlond manages; see 'journalctl -u merlond'")
 

@@ -26,7 +26,8 @@ static const struct {
 	const char *inside;	/* names and numbers with '/' between; "": the value itself */
 	const char *members;
 } cases[] = {
-	{ { "probe" }, "", "version:s kernel:o isolation:o engine-default:s missing:a" },
+	{ { "probe" }, "", "version:s kernel:o isolation:o engine-default:s missing:a "
+	  "degraded:a" },
 	{ { "list" }, "0", VM },
 	{ { "protect", "web-1", "--name=idt", "--gpa=0x1e0000", "--length=4K", "--write=deny",
 	    "--dry-run" }, "would-apply/0", RULE },
